@@ -1,0 +1,181 @@
+"""Whether an answer is right, decided by rules that a person can read in `docs/exam.md`: no model judges.
+
+    Question + answer -> Score(correct, reason)
+
+`must` is a list of groups, each needing one of its alternatives; `must_not` is a list of what may not appear. Both
+are compared as whole words after `words()`. Two guards keep a right word from hiding a wrong answer: an alternative
+that is denied ("not a pencil") does not count, and a number that is offered together with others of its unit
+("9 weeks or 12 weeks", or a whole list of them) does not count either. See `guards.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from homeroom.core.errors import ContentError
+from homeroom.core.types import Message, Question, Score
+from homeroom.evaluate.checks import CHECKS, strip_lead_in
+from homeroom.evaluate.choices import LETTERS, picks, right_choice
+from homeroom.evaluate.guards import hedge, is_affirmed
+from homeroom.evaluate.words import MAX_CHARACTERS, find, is_number, words
+
+YES_NO = frozenset({"yes", "no"})
+
+# Trimmed from both ends of a model answer that stands in for `must`: "Within 36 hours." asks for "36 hours".
+EMPTY_WORDS = """
+    a about above after an and are at be before below beyond by for from have in into is it its of on only that the
+    their there they this those to under until up was were with within you your
+""".split()  # noqa: SIM905 -- one word a line would be a screen of its own
+
+
+def grade(question: Question, answer: str) -> Score:
+    """Say whether `answer` is right, and if not, why.
+
+    Raises:
+        ContentError: the question cannot be graded: a `rubric` (no judge exists yet), an unknown check, or nothing
+            to compare with.
+
+    Example:
+        >>> weeks = Question(id="1", question="How long?", must=(("nine weeks",),))
+        >>> grade(weeks, "You have 9 weeks.").correct, grade(weeks, "19 weeks").correct
+        (True, False)
+    """
+    if question.kind == "rubric":
+        raise ContentError(
+            "questions of the kind rubric need a judge, and there is none yet",
+            where=f"question {question.id}",
+            hint="Ask for something that rules can check (must, must_not, check), or use choice or yes_no.",
+        )
+    reason = _why_wrong(question, answer)
+    if not answer.strip():
+        reason = "no answer"
+    return Score(question=question.id, answer=answer, correct=not reason, reason=reason)
+
+
+def prompt(question: Question, *, passage: str = "") -> tuple[Message, ...]:
+    """Return the conversation in which a model is asked: closed-book, or open-book below its `passage`.
+
+    A context follows its question after a blank line, as in the samples for training; choices follow with letters.
+    """
+    text = question.question
+    if question.context:
+        text = f"{text}\n\n{question.context}"
+    if question.kind == "choice":
+        text += "\n" + "".join(f"\n{letter}) {c}" for letter, c in zip(LETTERS, question.choices, strict=False))
+    if passage:
+        text = f"{passage}\n\n{text}"
+    return (Message(role="user", content=text),)
+
+
+def _why_wrong(question: Question, answer: str) -> str:
+    if question.kind == "choice":
+        return _grade_choice(question, answer)
+    if question.kind == "yes_no":
+        return _grade_yes_no(question, answer)
+    body = strip_lead_in(answer, question.context) if question.kind == "rewrite" else answer
+    missed = _missed(question, body, guarded=question.kind == "short")
+    return missed or _forbidden(question, body) or _failed_check(question, body)
+
+
+def _failed_check(question: Question, answer: str) -> str:
+    if not question.check:
+        return ""
+    if question.check not in CHECKS:
+        raise ContentError(
+            f"there is no check called {question.check!r}",
+            where=f"question {question.id}",
+            hint=f"Use one of: {', '.join(sorted(CHECKS))}.",
+        )
+    return CHECKS[question.check](question, answer[:MAX_CHARACTERS])
+
+
+# -- must and must_not --------------------------------------------------------------------------------------------
+
+
+def _missed(question: Question, answer: str, *, guarded: bool) -> str:
+    """Return why some group of `must` is not satisfied, or ""; a plain `answer` stands in for a missing `must`."""
+    groups = [[words(alternative) for alternative in group] for group in question.must]
+    if not groups and question.answer and not question.check:
+        groups = [[_core_of(words(question.answer))]]
+    elif not (groups or question.must_not or question.check):
+        raise ContentError("has neither must nor answer to grade by", where=f"question {question.id}")
+    said, asked = words(answer), words(question.question)
+    named = {w for w in asked if is_number(w)} | {w for g in groups for a in g for w in a if is_number(w)}
+    for group in groups:
+        found = [a for a in group if find(a, said)]
+        if not found:
+            return f"does not say {_quoted(group)}"
+        if not guarded:
+            continue
+        affirmed = [a for a in found if is_affirmed(a, said, asked)]
+        if not affirmed:
+            return f"denies {_quoted(found)}"
+        hedges = [hedge(a, said, named) for a in affirmed]
+        if all(hedges):
+            return hedges[0]
+    return ""
+
+
+def _forbidden(question: Question, answer: str) -> str:
+    said = words(answer)
+    return next((f"says {text!r}" for text in question.must_not if find(words(text), said)), "")
+
+
+def _core_of(wanted: list[str]) -> list[str]:
+    """Drop words that carry nothing from both ends, unless nothing would remain."""
+    full = [i for i, word in enumerate(wanted) if word not in EMPTY_WORDS]
+    return wanted[full[0] : full[-1] + 1] if full else wanted
+
+
+def _quoted(alternatives: Sequence[Sequence[str]]) -> str:
+    return " or ".join(repr(" ".join(a)) for a in alternatives[:4])
+
+
+# -- choice and yes_no --------------------------------------------------------------------------------------------
+
+
+def _grade_choice(question: Question, answer: str) -> str:
+    right = right_choice(question)
+    picked = picks(question.choices, answer)
+    if not picked:
+        return "names none of the choices"
+    if len(picked) > 1:
+        return f"names several choices: {', '.join(LETTERS[i] for i in sorted(picked))}"
+    return "" if picked == {right} else f"picks {LETTERS[min(picked)]}, not {LETTERS[right]}"
+
+
+def _grade_yes_no(question: Question, answer: str) -> str:
+    """The first yes or no decides; `must` and `must_not` may ask for, or forbid, other words besides."""
+    right = right_word(question)
+    said = words(answer)
+    decisive = [(i, word) for i, word in enumerate(said) if word in YES_NO]
+    if not decisive:
+        return "says neither yes nor no"
+    (at, first), (next_at, second) = decisive[0], (decisive + [(len(said), "")])[1]  # noqa: RUF005
+    if second not in ("", first) and set(said[at + 1 : next_at]) <= {"or", "and"}:
+        return "says both yes and no"
+    if first != right:
+        return f"says {first}, not {right}"
+    for group in question.must:
+        alternatives = [words(a) for a in group]
+        if not any((len(a) == 1 and a[0] in YES_NO) or find(a, said) for a in alternatives):
+            return f"does not say {_quoted(alternatives)}"
+    other = [text for text in question.must_not if set(words(text)) - YES_NO]
+    return next((f"says {text!r}" for text in other if find(words(text), said)), "")
+
+
+def right_word(question: Question) -> str:
+    """Return "yes" or "no": what a `yes_no` question wants.
+
+    Raises:
+        ContentError: neither `must` nor `answer` says so.
+    """
+    for text in [a for group in question.must for a in group] + [question.answer]:
+        for word in words(text):
+            if word in YES_NO:
+                return word
+    raise ContentError(
+        "does not say whether yes or no is right",
+        where=f"question {question.id}",
+        hint='Begin the answer with "Yes" or "No".',
+    )

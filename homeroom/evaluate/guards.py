@@ -1,0 +1,109 @@
+"""What keeps a right word from hiding a wrong answer: denial, and a number offered among others.
+
+    must [["9 weeks"]]    "not 9 weeks"                     denied
+                          "9 weeks or 12 weeks"             hedged: another number of the unit, offered beside it
+                          "9 to 12 weeks"                   hedged: a range
+                          "5 weeks, 9 weeks and 12 weeks"   hedged: two other numbers of the unit
+                          "9 weeks, or 63 days"             right: another unit
+                          "9 weeks; storms have 3 weeks"    right: one other number, about something else
+
+Numbers that the question or any part of `must` names are never held against an answer. All texts are lists from
+`words()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from homeroom.evaluate.words import find, is_number
+
+_DENIALS = ("not", "never")
+_ARTICLES = ("a", "an", "the")
+_JOINERS = frozenset({"or", "to", "through", "and"})  # between two numbers of one statement: "9 or 12 weeks"
+_CLOCK = frozenset({"am", "pm", "oclock"})  # "from 7:30 to 4 pm" is opening hours, not a hedge
+
+
+def is_affirmed(alternative: Sequence[str], said: Sequence[str], asked: Sequence[str]) -> bool:
+    """Tell whether the alternative stands somewhere without "not", "not a" or "never" right before it.
+
+    Where the alternative or the question itself is negative ("Which form is not accepted?") nothing counts as denied.
+    """
+    if {*_DENIALS, "except"} & {*alternative, *asked}:
+        return True
+    for start in find(alternative, said):
+        before = start - 1
+        while before >= 0 and said[before] in _ARTICLES:
+            before -= 1
+        if before < 0 or said[before] not in _DENIALS:
+            return True
+    return False
+
+
+def hedge(alternative: Sequence[str], said: Sequence[str], named: set[str]) -> str:
+    """Return why the number in an alternative is only one of several that the answer offers, or "".
+
+    Args:
+        alternative: What was found in the answer; only its first number is looked at.
+        said: The answer.
+        named: Numbers that the exam or the question names; they cannot make a hedge.
+    """
+    at = next((i for i, word in enumerate(alternative) if is_number(word)), None)
+    if at is None:
+        return ""
+    unit = alternative[at + 1] if at + 1 < len(alternative) else ""
+    if not unit or is_number(unit):
+        return _hedge_without_unit(alternative, said, named)
+    others = _numbers_of(unit, said) - named
+    if len(others) >= 2:
+        return f"names several numbers: {', '.join(sorted(others))} {unit}"
+    for start in find(alternative, said):
+        beside = _beside(said, start + at, unit) & others
+        if beside:
+            return f"offers {min(beside)} {unit} as well"
+    return ""
+
+
+def _numbers_of(unit: str, said: Sequence[str]) -> set[str]:
+    """Return the numbers that stand with this unit: that of "9 weeks", and all of "9, 10 or 12 weeks"."""
+    found = set()
+    for i, word in enumerate(said):
+        at = i - 1
+        while word == unit and at >= 0 and (is_number(said[at]) or said[at] in _JOINERS):
+            if is_number(said[at]):
+                found.add(said[at])
+            at -= 1
+    return found
+
+
+def _beside(said: Sequence[str], at: int, unit: str) -> set[str]:
+    """Return the numbers joined to the one at `at`: "9 to 12 weeks", "9 weeks or 12 weeks", "12 or 9 weeks"."""
+    joiners = {"or"} if unit in _CLOCK else _JOINERS
+    beside = set()
+    after = at + 1
+    if said[after : after + 1] == [unit]:
+        after += 1
+        joiners = joiners - {"and"}  # "9 weeks and 2 weeks of notice" states two things
+    if len(said) > after + 1 and said[after] in joiners and is_number(said[after + 1]):
+        beside.add(said[after + 1])
+    before = at - 2
+    if before >= 0 and said[at - 1] in joiners | {"and"}:
+        if said[before] == unit and said[at - 1] != "and":
+            before -= 1
+        if before >= 0 and is_number(said[before]):
+            beside.add(said[before])
+    return beside
+
+
+def _hedge_without_unit(alternative: Sequence[str], said: Sequence[str], named: set[str]) -> str:
+    """A bare number is hedged by "or" and another number, or where it stands in a row with two: "18, 20, 21"."""
+    reasons = []
+    for start in find(alternative, said):
+        row: list[str] = []
+        for step, i in ((-1, start - 1), (1, start + len(alternative))):
+            while 0 <= i < len(said) and (is_number(said[i]) or said[i] in ("or", "and")):
+                row.append(said[i])
+                i += step
+        others = {word for word in row if is_number(word)} - named
+        hedged = len(others) >= 2 or (others and "or" in row)
+        reasons.append(f"names several numbers: {', '.join(sorted(others))}" if hedged else "")
+    return next(iter(reasons), "") if all(reasons) else ""
