@@ -199,6 +199,8 @@ def check_disk(setup: Setup) -> None:
 def make_venv(setup: Setup, title: str) -> str:
     """Make `.venv` with the Python at work, replacing one that an earlier set-up made with another."""
     python = getattr(sys, "_base_executable", "") or sys.executable
+    if Path(python).is_relative_to(setup.venv):  # the one about to be cleared, when an earlier set-up was cut off
+        python = os.path.realpath(python)
     print(f"{title}: Python {platform.python_version()} ({python})", flush=True)
     foreign = setup.venv.is_dir() and any(setup.venv.iterdir()) and not setup.stamp.exists()
     if foreign:
@@ -297,7 +299,9 @@ def run(command: list[str], setup: Setup, title: str) -> str:
     log = setup.venv / "setup.log"
     started = beat = time.monotonic()
     with log.open("wb") as out:
-        child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=env, cwd=setup.root)
+        # A group of its own, so that what the program started ends with it; it inherits the lock (`_alone`).
+        options = {"start_new_session": True, "close_fds": False, "env": env, "cwd": setup.root}
+        child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, **options)
         try:
             while child.poll() is None:
                 time.sleep(0.1)
@@ -306,9 +310,11 @@ def run(command: list[str], setup: Setup, title: str) -> str:
                     print(f"{title}: {beat - started:.0f} s, {_last_line(log)}", flush=True)
         finally:
             if child.poll() is None:
-                child.terminate()
+                os.killpg(child.pid, signal.SIGTERM)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(timeout=10)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
     text = log.read_text(encoding="utf-8", errors="replace")
     if child.returncode:
         raise explain(text, log)
@@ -337,7 +343,8 @@ def explain(text: str, log: Path) -> SetupError:
 def _last_line(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 2000))
-        lines = file.read().decode(errors="replace").strip().splitlines()
+        text = file.read().decode(errors="replace").strip()
+    lines = [line for line in text.splitlines() if not line.startswith(("WARNING", "  "))]
     if not lines or "uninstall" in lines[-1] or lines[-1].startswith("Installing collected"):
         return "unpacking"
     return re.sub(r"\s+", " ", lines[-1])[:90]
@@ -355,8 +362,12 @@ def _write(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Hold this file's lock: two set-ups at once (make demo beside make test) would spoil one another's `.venv`."""
+    """Hold this file's lock: two set-ups at once (make demo beside make test) would spoil one another's `.venv`.
+
+    The programs that are started inherit it, so that a pip that outlives a killed set-up is waited for.
+    """
     with Path(__file__).open("rb") as file:
+        os.set_inheritable(file.fileno(), True)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -383,6 +394,9 @@ def main(argv: list[str] | None = None) -> int:
     except SetupError as error:
         print(f"set-up: {error}\n  -> {error.hint}", file=sys.stderr)
         return error.code
+    except OSError as error:
+        print(f"set-up: {error}\n  -> Run it again; if that does not help: make clean", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nset-up: stopped; run it again to go on", file=sys.stderr)
         return 130

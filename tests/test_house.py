@@ -10,6 +10,7 @@ import io
 import os
 import re
 import resource
+import socket
 import subprocess
 import sys
 import tokenize
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import imports_torch
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "homeroom"
@@ -104,9 +106,12 @@ def test_torch_is_imported_at_the_top_only_where_it_lives(path: Path):
 
 
 def prints(module: ast.Module) -> list[int]:
-    """Return the lines that print, ask or exit."""
+    """Return the lines that print, ask or exit; writing to a file, and `__main__`, are left out."""
     names = {"print", "input", "exit", "quit"}
-    calls = [node for node in ast.walk(module) if isinstance(node, ast.Call)]
+    library = [node for node in module.body if not _is_program(node)]
+    calls = [node for part in library for node in ast.walk(part) if isinstance(node, ast.Call)]
+    into = {id(node): next((ast.unparse(k.value) for k in node.keywords if k.arg == "file"), "") for node in calls}
+    calls = [node for node in calls if into[id(node)] in ("", "None", "sys.stdout", "sys.stderr")]
     lines = [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id in names]
     for node in calls:
         if isinstance(node.func, ast.Attribute) and ast.unparse(node.func) in ("sys.exit", "click.echo", "os._exit"):
@@ -114,11 +119,16 @@ def prints(module: ast.Module) -> list[int]:
     return sorted(lines)
 
 
+def _is_program(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+
+
 def test_a_print_would_be_found():
-    assert prints(ast.parse("import sys\nprint(1)\nsys.exit(2)\nfile.print()")) == [2, 3]
+    code = "import sys\nprint(1)\nsys.exit(2)\nfile.print()\nprint(1, file=address)\nprint(2, file=sys.stderr)"
+    assert prints(ast.parse(code)) == [2, 3, 6]
 
 
-# A program that runs in a child process speaks through its exit code and its output; it is not the library.
+# A program that runs in a process of its own ends itself; it is not the library.
 CHILD_PROGRAMS = ("models/engine_server.py",)
 
 
@@ -246,6 +256,23 @@ def test_every_locked_package_has_a_version_and_a_hash_and_none_is_torch_or_cuda
     assert len(entries) > 20
     assert not [e for e in entries if not re.match(r"[a-z0-9-]+==[^\s]+.*?--hash=sha256:[0-9a-f]{64}", e, re.DOTALL)]
     assert not [e.split("==")[0] for e in entries if re.match(r"(torch|nvidia|triton|cuda)", e)]
+
+
+# -- what conftest.py promises --------------------------------------------------------------------------------------
+
+
+def test_a_test_that_reaches_out_fails():
+    with socket.socket() as outside, pytest.raises(AssertionError, match="tried to reach"):
+        outside.connect(("203.0.113.1", 9))
+
+
+def test_a_test_file_that_needs_torch_is_known_by_its_imports():
+    assert imports_torch("from homeroom.train import loop")
+    assert imports_torch("from homeroom.models import torch_engine")
+    assert imports_torch("import torch.nn")
+    assert not imports_torch("def f():\n    import torch")
+    assert not imports_torch("from homeroom.models import endpoint")
+    assert not imports_torch("import torchless")
 
 
 # -- the command line -----------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "homeroom"
 def call(*command: str | Path, cwd: Path, good: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a program that sees neither the source nor a network that answers."""
     dropped = ("PYTHONPATH", "VIRTUAL_ENV", "PIP_NO_INDEX")
-    nowhere = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     env = {k: v for k, v in os.environ.items() if k not in dropped} | nowhere | {"PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([str(c) for c in command], cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
     assert not good or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"

@@ -60,7 +60,8 @@ _MARKER = re.compile(
     r"[ \t]*(?:>[ \t]?)*[ \t]*(#{1,6}[ \t]+|[-*+•‣◦–—][ \t]+|\(?[0-9]{1,3}[.)][ \t]+|\(?[a-z]\)[ \t]+)?"
 )
 _TURN = re.compile(
-    r"[ \t]*(?:[\[(<]?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:[.,][0-9]{1,3})?[\])>]?[ \t]{0,4}[-–]?[ \t]{0,4})?"  # 00:12:03
+    # "00:12:03 Anna Ito:", "**Anna:**"
+    r"[ \t]*(?:[\[(<]?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:[.,][0-9]{1,3})?[\])>]?[ \t]{0,4}[-–]?[ \t]{0,4})?"
     r"[*_]{0,2}(?:[^\W\d_][\w.'’-]*)(?:[ \t][\w.'’()-]+){0,3}[ \t]?:[*_]{0,2}(?=[ \t]|$)"
 )
 _TIME = re.compile(r"[ \t]*[\[(<]?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:[.,][0-9]{1,3})?(?:[\])>]|[ \t]|$)")
@@ -74,7 +75,7 @@ def _units(text: str) -> Iterator[tuple[int, int]]:
     for line_start, line_end in _lines(text):
         line = text[line_start:line_end]
         opening = _FENCE.match(line)
-        if opening and (not fence or line.strip().startswith(fence) and not line.strip().strip(fence[0])):
+        if opening and (not fence or (line.strip().startswith(fence) and not line.strip().strip(fence[0]))):
             if start >= 0:
                 yield start, end
             start, fence = -1, "" if fence else opening[1]

@@ -7,6 +7,7 @@ from a stranger, so nothing it says reaches outside the course, or the git repos
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 from collections.abc import Iterable
@@ -106,41 +107,44 @@ def matching(names: Iterable[str], pattern: str) -> list[str]:
         >>> matching(["a.md", "x/b.md", ".c.md", "x/d.txt"], "**/*.md"), matching(["x/b.md", "xy.md"], "x")
         (['a.md', 'x/b.md'], ['x/b.md'])
     """
-    regex = _compiled(pattern.rstrip("/"))
-    return [name for name in names if regex.fullmatch(name)]
+    parts = _compiled(pattern.rstrip("/"))
+    return [name for name in names if _matches(name.split("/"), parts)]
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    if len(pattern) > 500 or len(_WILD.findall(pattern)) > 20:
-        raise ContentError(f"the pattern {pattern[:40]!r}... is too long or has too many wildcards")
+def _compiled(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
+    """Return one regular expression a part, None for `**`; `fnmatch` makes them safe from exponential matching."""
+    if len(pattern) > 500:
+        raise ContentError(f"the pattern {pattern[:40]!r}... is too long")
+    parts = [None if part == "**" else re.compile(fnmatch.translate(part)) for part in pattern.split("/")]
     if pattern in ("", "."):
-        return re.compile(r"(?!\.)(?:(?!/\.).)+")
-    parts = []
-    for part in re.sub(r"(?:\*\*/)+", "**/", pattern).split("/"):
-        if part == "**":
-            parts.append(r"(?:(?!\.)[^/]+/)*+")
-        else:
-            parts.append(("(?!\\.)" if part[:1] in ("*", "?", "[") else "") + _one_part(part) + "/")
-    tail = "(?!\\.)[^/]+" if pattern.endswith("**") else ""
-    body = "".join(parts)
-    folder = r"(?:/(?:(?!\.)[^/]+/)*+(?!\.)[^/]+)?" if not _WILD.search(pattern) else ""
-    return re.compile((body if tail else body[:-1]) + tail + folder)
+        return (None,)
+    return (*parts, None) if not _WILD.search(pattern) else tuple(parts)
 
 
-def _one_part(part: str) -> str:
-    out = []
-    for token in re.findall(r"\*+|\?|\[[!^]?\]?[^\]/]+\]|.", part):
-        if token[0] == "*":
-            out.append("[^/]*")
-        elif token == "?":
-            out.append("[^/]")
-        elif len(token) > 1 and token[0] == "[":
-            inner = re.sub(r"([\\\[&~|^])", r"\\\1", token[1:-1].lstrip("!^"))
-            out.append(f"(?!/)[{'^' if token[1] in '!^' else ''}{inner}]")
-        else:
-            out.append(re.escape(token))
-    return "".join(out)
+def _matches(names: list[str], parts: tuple[re.Pattern[str] | None, ...]) -> bool:
+    at = _with_empty({0}, parts)  # how many parts may have been used up
+    for name in names:
+        reached = set()
+        for i in at:
+            if i == len(parts):
+                continue
+            part = parts[i]
+            if part is None:
+                reached |= set() if name.startswith(".") else {i}
+            elif part.match(name) and (not name.startswith(".") or part.pattern.startswith("(?s:\\.")):
+                reached.add(i + 1)
+        at = _with_empty(reached, parts)
+        if not at:
+            return False
+    return len(parts) in at
+
+
+def _with_empty(at: set[int], parts: tuple[re.Pattern[str] | None, ...]) -> set[int]:
+    for i in range(len(parts)):
+        if i in at and parts[i] is None:
+            at.add(i + 1)  # `**` stands for no folder as well
+    return at
 
 
 def _walk(folder: Path, where: str) -> list[str]:

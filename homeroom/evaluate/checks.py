@@ -25,7 +25,7 @@ _LEAD_IN = re.compile(
     r"answer|text)\b[^\n:]{0,120}:\s*",
     re.IGNORECASE,
 )
-_FENCE = re.compile(r"\s*```[\w+-]*[ \t]*\n(.*?)\n?```\s*", re.DOTALL)
+_FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)\n?```", re.DOTALL)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“"}
 _DASHES = re.compile(r":?-+:?")
 # Agreement that a changed subject asks for ("he is" -> "they are"), and articles ("a" -> "an"), are no change.

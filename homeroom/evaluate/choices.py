@@ -21,6 +21,7 @@ from homeroom.evaluate.words import MAX_CHARACTERS, find, is_number, without, wo
 LETTERS = "ABCDEFGHIJ"
 MAX_CHOICES = len(LETTERS)
 
+_AFTER_ARTICLE = re.compile(r"\s+(?!(?:or|and)\b)\w")
 _ARTICLES = ("a", "an", "the")
 
 
@@ -61,11 +62,12 @@ def picks(choices: Sequence[str], answer: str) -> set[int]:
         if find(patterns[i], said):
             named.add(i)
             said = without([patterns[i]], said)
+    in_full = bool(named)
     for i, pattern in enumerate(patterns):
         others = {word for j, other in enumerate(patterns) if j != i for word in other}
         own = [word for word in pattern if word not in others and word not in _ARTICLES]
         # Beside a choice that is named in full, a mere number is likely to be about something else.
-        if own and all(word in said for word in own) and not (named and all(map(is_number, own))):
+        if own and all(word in said for word in own) and not (in_full and all(map(is_number, own))):
             named.add(i)
     return named | _letters(choices, answer[:MAX_CHARACTERS])
 
@@ -85,7 +87,7 @@ def _letters(choices: Sequence[str], answer: str) -> set[int]:
             answer = re.sub(rf"(?<!\w){re.escape(choice)}(?!\w)", " ", answer, flags=re.IGNORECASE)
     found = set()
     for match in re.finditer(rf"(?<![\w'’.])([{letters}])(?![\w'’]|\.\w)", answer):
-        article = match[1] == "A" and re.match(r"\s+(?!(?:or|and)\b)\w", answer[match.end() :])
+        article = match[1] == "A" and _AFTER_ARTICLE.match(answer, match.end())
         if not article:
             found.add(letters.index(match[1]))
     said = rf"\b(?:answer|option|choice|letter)(?: is)?:?\s*\(?([{letters.lower()}])(?=\W*$|[).:])"

@@ -10,7 +10,8 @@ that is denied ("not a pencil") does not count, and a number that is offered tog
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable
 
 from homeroom.core.errors import ContentError
 from homeroom.core.types import Message, Question, Score
@@ -20,6 +21,7 @@ from homeroom.evaluate.guards import hedge, is_affirmed
 from homeroom.evaluate.words import MAX_CHARACTERS, find, is_number, words
 
 YES_NO = frozenset({"yes", "no"})
+_YES_OR_NO = re.compile(r"\b(?:yes\s*(?:/|or)\s*no|no\s*(?:/|or)\s*yes)\b", re.IGNORECASE)
 
 # Trimmed from both ends of a model answer that stands in for `must`: "Within 36 hours." asks for "36 hours".
 EMPTY_WORDS = """
@@ -94,20 +96,21 @@ def _failed_check(question: Question, answer: str) -> str:
 
 def _missed(question: Question, answer: str, *, guarded: bool) -> str:
     """Return why some group of `must` is not satisfied, or ""; a plain `answer` stands in for a missing `must`."""
-    groups = [[words(alternative) for alternative in group] for group in question.must]
+    groups = [{alternative: words(alternative) for alternative in group} for group in question.must]
     if not groups and question.answer and not question.check:
-        groups = [[_core_of(words(question.answer))]]
+        core = _core_of(words(question.answer))
+        groups = [{" ".join(core): core}]
     elif not (groups or question.must_not or question.check):
         raise ContentError("has neither must nor answer to grade by", where=f"question {question.id}")
     said, asked = words(answer), words(question.question)
-    named = {w for w in asked if is_number(w)} | {w for g in groups for a in g for w in a if is_number(w)}
+    named = {w for w in asked if is_number(w)} | {w for g in groups for a in g.values() for w in a if is_number(w)}
     for group in groups:
-        found = [a for a in group if find(a, said)]
+        found = {text: a for text, a in group.items() if find(a, said)}
         if not found:
             return f"does not say {_quoted(group)}"
         if not guarded:
             continue
-        affirmed = [a for a in found if is_affirmed(a, said, asked)]
+        affirmed = [a for a in found.values() if is_affirmed(a, said, asked)]
         if not affirmed:
             return f"denies {_quoted(found)}"
         hedges = [hedge(a, said, named) for a in affirmed]
@@ -118,7 +121,7 @@ def _missed(question: Question, answer: str, *, guarded: bool) -> str:
 
 def _forbidden(question: Question, answer: str) -> str:
     said = words(answer)
-    return next((f"says {text!r}" for text in question.must_not if find(words(text), said)), "")
+    return next((f'says "{text}"' for text in question.must_not if find(words(text), said)), "")
 
 
 def _core_of(wanted: list[str]) -> list[str]:
@@ -127,8 +130,9 @@ def _core_of(wanted: list[str]) -> list[str]:
     return wanted[full[0] : full[-1] + 1] if full else wanted
 
 
-def _quoted(alternatives: Sequence[Sequence[str]]) -> str:
-    return " or ".join(repr(" ".join(a)) for a in alternatives[:4])
+def _quoted(alternatives: Iterable[str]) -> str:
+    texts = [f'"{text}"' for text in alternatives]
+    return " or ".join(texts[:3]) + (" or the like" if len(texts) > 3 else "")
 
 
 # -- choice and yes_no --------------------------------------------------------------------------------------------
@@ -148,20 +152,18 @@ def _grade_yes_no(question: Question, answer: str) -> str:
     """The first yes or no decides; `must` and `must_not` may ask for, or forbid, other words besides."""
     right = right_word(question)
     said = words(answer)
-    decisive = [(i, word) for i, word in enumerate(said) if word in YES_NO]
-    if not decisive:
+    first = next((word for word in said if word in YES_NO), "")
+    if not first:
         return "says neither yes nor no"
-    (at, first), (next_at, second) = decisive[0], (decisive + [(len(said), "")])[1]  # noqa: RUF005
-    if second not in ("", first) and set(said[at + 1 : next_at]) <= {"or", "and"}:
+    if _YES_OR_NO.search(answer[:MAX_CHARACTERS]):
         return "says both yes and no"
     if first != right:
         return f"says {first}, not {right}"
     for group in question.must:
-        alternatives = [words(a) for a in group]
-        if not any((len(a) == 1 and a[0] in YES_NO) or find(a, said) for a in alternatives):
-            return f"does not say {_quoted(alternatives)}"
+        if not any(words(a) in (["yes"], ["no"]) or find(words(a), said) for a in group):
+            return f"does not say {_quoted(group)}"
     other = [text for text in question.must_not if set(words(text)) - YES_NO]
-    return next((f"says {text!r}" for text in other if find(words(text), said)), "")
+    return next((f'says "{text}"' for text in other if find(words(text), said)), "")
 
 
 def right_word(question: Question) -> str:

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 
 from homeroom.evaluate.words import find, is_number
 
+MAX_PLACES = 50  # looked at, so that a flood of one number is graded in no time
+
 _DENIALS = ("not", "never")
 _ARTICLES = ("a", "an", "the")
 _JOINERS = frozenset({"or", "to", "through", "and"})  # between two numbers of one statement: "9 or 12 weeks"
@@ -50,17 +52,24 @@ def hedge(alternative: Sequence[str], said: Sequence[str], named: set[str]) -> s
     at = next((i for i, word in enumerate(alternative) if is_number(word)), None)
     if at is None:
         return ""
-    unit = alternative[at + 1] if at + 1 < len(alternative) else ""
-    if not unit or is_number(unit):
-        return _hedge_without_unit(alternative, said, named)
-    others = _numbers_of(unit, said) - named
+    reasons = []
+    for start in find(alternative, said)[:MAX_PLACES]:
+        unit = (*said[start + at + 1 : start + at + 2], "")[0]
+        bare = at + 1 == len(alternative)  # the exam names no unit: what follows in the answer is taken for one
+        if is_number(unit) or unit in _JOINERS:
+            unit = ""
+        reasons.append(
+            (_in_a_row(start, len(alternative), said, named) if bare else "") or _of_unit(unit, start + at, said, named)
+        )
+    return "" if "" in reasons else reasons[0]
+
+
+def _of_unit(unit: str, at: int, said: Sequence[str], named: set[str]) -> str:
+    others = _numbers_of(unit, said) - named if unit else set()
     if len(others) >= 2:
-        return f"names several numbers: {', '.join(sorted(others))} {unit}"
-    for start in find(alternative, said):
-        beside = _beside(said, start + at, unit) & others
-        if beside:
-            return f"offers {min(beside)} {unit} as well"
-    return ""
+        return f"names several numbers: {_listed(others)} {unit}"
+    beside = _beside(said, at, unit) & others
+    return f"offers {min(beside)} {unit} as well" if beside else ""
 
 
 def _numbers_of(unit: str, said: Sequence[str]) -> set[str]:
@@ -94,16 +103,17 @@ def _beside(said: Sequence[str], at: int, unit: str) -> set[str]:
     return beside
 
 
-def _hedge_without_unit(alternative: Sequence[str], said: Sequence[str], named: set[str]) -> str:
+def _in_a_row(start: int, size: int, said: Sequence[str], named: set[str]) -> str:
     """A bare number is hedged by "or" and another number, or where it stands in a row with two: "18, 20, 21"."""
-    reasons = []
-    for start in find(alternative, said):
-        row: list[str] = []
-        for step, i in ((-1, start - 1), (1, start + len(alternative))):
-            while 0 <= i < len(said) and (is_number(said[i]) or said[i] in ("or", "and")):
-                row.append(said[i])
-                i += step
-        others = {word for word in row if is_number(word)} - named
-        hedged = len(others) >= 2 or (others and "or" in row)
-        reasons.append(f"names several numbers: {', '.join(sorted(others))}" if hedged else "")
-    return next(iter(reasons), "") if all(reasons) else ""
+    row: list[str] = []
+    for step, i in ((-1, start - 1), (1, start + size)):
+        while 0 <= i < len(said) and len(row) < MAX_PLACES and (is_number(said[i]) or said[i] in ("or", "and")):
+            row.append(said[i])
+            i += step
+    others = {word for word in row if is_number(word)} - named
+    return f"names several numbers: {_listed(others)}" if len(others) >= 2 or (others and "or" in row) else ""
+
+
+def _listed(numbers: set[str]) -> str:
+    """At most five, for a reason that stays a line."""
+    return ", ".join(sorted(numbers)[:5]) + (", ..." if len(numbers) > 5 else "")

@@ -38,7 +38,7 @@ _CLEAN = (
     (re.compile(r"[\u2018\u2019\u201a\u201b\u2032\u00b4`]"), "'"),
     (re.compile(r"[\u2010-\u2015\u2212]"), "-"),
     (re.compile(r"(?<=\d)[\u00a0\u2009\u202f'](?=\d{3}(?!\d))"), ""),  # 4 000 and 4'000, with a special space
-    (re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})* 000(?!\d)"), lambda m: m[0].replace(" ", "")),
+    (re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3}){0,3} 000(?!\d)"), lambda m: m[0].replace(" ", "")),
     (re.compile(r"[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]"), lambda m: " " + unicodedata.normalize("NFKC", m[0])),
     (re.compile(r"(?<=\d)\s?([\u00bc\u00bd\u00be])"), lambda m: {"¼": ".25", "½": ".5", "¾": ".75"}[m[1]]),
     (re.compile(r"[\u00bc\u00bd\u00be]"), lambda m: {"¼": " 0.25", "½": " 0.5", "¾": " 0.75"}[m[0]]),

@@ -26,15 +26,17 @@ def main() -> None:
     if settings["program"]:
         child, url = start_program(settings)
     else:
-        child, (server, url) = None, start_inside(settings)
+        child, (_server, url) = None, start_inside(settings)  # it serves for as long as it is referred to
     print(url, file=address, flush=True)
+    status = 0
     while not select.select([sys.stdin], [], [], 2.0)[0] and os.getppid() == parent:
         if child is not None and child.poll() is not None:
+            status = child.returncode & 255
             break
     if child is not None:
         child.kill()
     sys.stderr.flush()
-    os._exit(0)  # generations under way are of no use to anyone: do not wait for them
+    os._exit(status)  # generations under way are of no use to anyone: do not wait for them
 
 
 def start_inside(settings: dict[str, Any]) -> tuple[Any, str]:

@@ -12,12 +12,16 @@ def good(name, answer, question=PLAIN):
     return CHECKS[name](question, answer) == ""
 
 
-@pytest.mark.parametrize("answer", ['{"a": [1, null]}', "[]", '```json\n{"a": 1}\n```', 'Here it is:\n```\n[1, 2]\n```\nBye.'])
+@pytest.mark.parametrize(
+    "answer", ['{"a": [1, null]}', "[]", '```json\n{"a": 1}\n```', "Here it is:\n```\n[1, 2]\n```\nBye."]
+)
 def test_json_objects_and_lists_are_valid_fenced_or_not(answer):
     assert good("valid_json", answer)
 
 
-@pytest.mark.parametrize("answer", ["{'a': 1}", '{"a": 1} and more', "42", '"text"', "{", "NaN", "[NaN]", "", "[" * 50_000, "1" * 50_000])
+@pytest.mark.parametrize(
+    "answer", ["{'a': 1}", '{"a": 1} and more', "42", '"text"', "{", "NaN", "[NaN]", "", "[" * 50_000, "1" * 50_000]
+)
 def test_what_is_not_one_json_document_fails_without_an_error(answer):
     assert not good("valid_json", answer)
 
@@ -55,14 +59,12 @@ TEXT = Question(
 )
 
 
+GOOD = "Each firefighter must sign the book before they are allowed to enter, and a worker may watch from the gate."
+
+
 @pytest.mark.parametrize(
     "answer",
-    [
-        "Each firefighter must sign the book before they are allowed to enter, and a worker may watch from the gate.",
-        '"Each firefighter must sign the book before they are allowed to enter, and a worker may watch from the gate."',
-        "Rewritten text:\nEach firefighter must sign the book before they are allowed to enter and a worker may watch from the gate",
-        "Each firefighter must sign the book before they are allowed to enter, and a worker may only watch from the gate.",
-    ],
+    [GOOD, f'"{GOOD}"', f"Rewritten text:\n{GOOD.replace(',', '')}", GOOD.replace("may watch", "may only watch")],
 )
 def test_replaced_terms_articles_and_agreement_are_no_loss(answer):
     assert good("keeps_rest", answer, TEXT)
@@ -74,8 +76,7 @@ def test_replaced_terms_articles_and_agreement_are_no_loss(answer):
         "Each firefighter must sign before they enter; a worker may watch.",
         "firefighter they worker",
         "from the gate watch may worker a and, enter to allowed are they before book the sign must firefighter Each",
-        "Each firefighter must sign the book before they are allowed to enter, and a worker may watch from the gate. "
-        "This wording includes everyone, whatever their gender, and is friendlier.",
+        f"{GOOD} This wording includes everyone, whatever their gender, and is friendlier.",
     ],
 )
 def test_a_rewrite_that_shortens_reorders_or_adds_fails(answer):
@@ -83,7 +84,7 @@ def test_a_rewrite_that_shortens_reorders_or_adds_fails(answer):
 
 
 def test_the_reason_counts_the_words():
-    assert CHECKS["keeps_rest"](TEXT, "firefighter") == "keeps 0 of the other 15 words"
+    assert CHECKS["keeps_rest"](TEXT, "firefighter") == "keeps 0 of the other 16 words"
 
 
 def test_a_lead_in_that_is_part_of_the_context_stays():
@@ -94,9 +95,9 @@ def test_a_lead_in_that_is_part_of_the_context_stays():
 
 
 def test_the_longest_common_subsequence_is_right_and_quick_on_texts_made_to_be_slow():
-    assert common_length("a b c d".split(), "b x d a".split()) == 2
+    assert common_length(list("abcd"), list("bxda")) == 2
     assert common_length([], ["a"]) == common_length(["a"], []) == 0
     assert common_length(["a"] * 7, ["a"] * 5) == 5
-    start = time.monotonic()
+    start = time.process_time()
     assert common_length(["a", "b"] * 5000, ["b", "a"] * 5000) == 9999
-    assert time.monotonic() - start < 3
+    assert time.process_time() - start < 3

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 from pathlib import Path
 
 import pytest
@@ -25,13 +24,16 @@ def right(question, answer):
 # -- short ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", ["Nine weeks.", "It is 9 weeks", "within **9 weeks** of it", "a nine-week period", "9-week"])
+@pytest.mark.parametrize(
+    "answer", ["Nine weeks.", "It is 9 weeks", "within **9 weeks** of it", "a nine-week period", "9-week"]
+)
 def test_nine_weeks_is_found_however_it_is_written(answer):
     assert right(ask("9 weeks"), answer)
 
 
 @pytest.mark.parametrize(
-    "answer", ["19 weeks", "9.5 weeks", "1,9 weeks", "-9 weeks", "9", "9 days", "weeks 9", "9,000 weeks", "ninety weeks", ""]
+    "answer",
+    ["19 weeks", "9.5 weeks", "1,9 weeks", "-9 weeks", "9", "9 days", "weeks 9", "9,000 weeks", "ninety weeks", ""],
 )
 def test_nine_weeks_is_not_found_in_another_number_or_unit(answer):
     assert not right(ask("9 weeks"), answer)
@@ -41,7 +43,7 @@ def test_every_group_is_needed_and_one_alternative_of_each_is_enough():
     question = ask(("9 weeks", "63 days"), ("north gate", "gate 4"))
     assert right(question, "63 days, at the North Gate")
     assert not right(question, "9 weeks, 63 days")
-    assert grade(question, "9 weeks").reason == "does not say 'north gate' or 'gate 4'"
+    assert grade(question, "9 weeks").reason == 'does not say "north gate" or "gate 4"'
 
 
 def test_a_forbidden_word_makes_it_wrong_as_a_whole_word_only():
@@ -116,7 +118,7 @@ def test_numbers_that_the_question_or_the_exam_names_are_no_hedge():
     question = ask(("9 weeks", "63 days"), question="Is it 3 weeks or 5 weeks, and how long for fire?")
     assert right(question, "Not 3 weeks or 5 weeks but 9 weeks")
     assert right(ask("9 weeks", "4 weeks"), "9 weeks, and 4 weeks for storms")
-    assert right(ask("9 weeks", "4 weeks"), "9 or 4 weeks")
+    assert right(ask(("9 weeks", "4 weeks")), "9 or 4 weeks")
 
 
 def test_opening_hours_are_no_hedge_but_two_closing_hours_are():
@@ -130,6 +132,8 @@ def test_a_bare_number_is_hedged_by_or_and_by_a_row_of_numbers():
     assert right(ask("4417", "4417"), "extension 4417, room 12")
     assert not right(ask("21"), "18 or 21")
     assert not right(ask("21"), "18, 19, 20, 21, 22")
+    assert right(ask("seven"), "There are 7 days in 1 week, 365 days in a year")
+    assert not right(ask("seven"), "5 days. 6 days. 7 days. 8 days.")
 
 
 def test_one_clear_alternative_is_enough_where_another_is_hedged():
@@ -144,7 +148,7 @@ def test_a_negative_question_lets_an_answer_be_negative():
 def test_a_denied_word_is_wrong():
     assert not right(ask("pencil"), "not a pencil but a pen")
     assert not right(ask("insured"), "It is not insured")
-    assert grade(ask("pencil"), "not a pencil").reason == "denies 'pencil'"
+    assert grade(ask("pencil"), "not a pencil").reason == 'denies "pencil"'
 
 
 # -- choice --------------------------------------------------------------------------------------------------------
@@ -158,7 +162,18 @@ def choose(answer, choices=PLANS):
 
 @pytest.mark.parametrize(
     "answer",
-    ["The Orchard plan", "orchard plan.", "Orchard", "C", "c", "C.", "(C)", "C) The Orchard plan", "Answer: C", "The answer is c."],
+    [
+        "The Orchard plan",
+        "orchard plan.",
+        "Orchard",
+        "C",
+        "c",
+        "C.",
+        "(C)",
+        "C) The Orchard plan",
+        "Answer: C",
+        "The answer is c.",
+    ],
 )
 def test_a_choice_is_named_by_text_by_what_sets_it_apart_or_by_letter(answer):
     assert right(choose("The Orchard plan"), answer)
@@ -259,16 +274,19 @@ CHAIR = Question(
 )
 
 
+REST = "opened the meeting at 9 and thanked every member for coming so early."
+
+
 @pytest.mark.parametrize(
     ("answer", "good"),
     [
-        ("The chair opened the meeting at 9 and thanked every member for coming so early.", True),
-        ("Here is the text without “chairman”:\n\n“The chair opened the meeting at nine and thanked every member for coming so early.”", True),
-        ("Sure! Here is the rewritten text: The chairperson opened the meeting at 9 and thanked every member for coming so early.", True),
-        ("The chairman, or chair, opened the meeting at 9 and thanked every member for coming so early.", False),
+        (f"The chair {REST}", True),
+        (f"Here is the text without “chairman”:\n\n“The chair {REST}”", True),
+        (f"Sure! Here is the rewritten text: The chairperson {REST}", True),
+        (f"The chairman, or chair, {REST}", False),
         ("The chair opened it.", False),
         ("chair", False),
-        ("The chairman opened the meeting at 9 and thanked every member for coming so early.", False),
+        (f"The chairman {REST}", False),
     ],
 )
 def test_a_rewrite_has_the_new_term_not_the_old_and_keeps_the_rest(answer, good):
@@ -310,11 +328,45 @@ def test_prompts_are_the_question_then_the_context_or_choices_below_the_passage(
     assert prompt(choose("B", ("Red", "Blue")))[0].content == "Which?\n\nA) Red\nB) Blue"
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("**/exam.jsonl")) + sorted(EXAMPLES.glob("retention/*.jsonl")), ids=str)
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.glob("**/exam.jsonl")) + sorted(EXAMPLES.glob("retention/*.jsonl")), ids=str
+)
 def test_every_shipped_question_accepts_its_own_answer_and_no_flood(path):
     questions = read_jsonl(path, Question)
-    flood = " ".join(f"{n} tallens, {n} weeks, {n} days, {n} hours." for n in range(60))
+    flood = " ".join(f"{n} tallens, {n} weeks, {n} days, {n} hours." for n in range(20))
     assert questions
     for question in questions:
-        assert question.kind == "rewrite" or right(question, question.answer), json.dumps(question.question)
-        assert not right(question, flood), question.question
+        assert right(question, question.answer), question
+        assert question.kind == "choice" or not right(question, flood), question
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        "9 weeks ",
+        "9 ",
+        "9 or ",
+        "and 9 and ",
+        "123 123 ",
+        "A ",
+        "B) ",
+        "the ",
+        " \n",
+        "```\n",
+        "not ",
+        "yes   ",
+        "Here: ",
+        "answer a ",
+        '"',
+        "\\|",
+    ],
+)
+def test_no_answer_is_made_to_be_slow(flood):
+    import time
+
+    start = time.process_time()
+    for question in (ask("9 weeks"), ask("9"), choose("B", ("9 weeks", "12 weeks", "A")), yes_no("Yes."), CHAIR):
+        grade(question, (flood * 20_000)[:20_000])
+    for check in ("valid_json", "markdown_table", "csv"):
+        grade(ask(check=check), (flood * 20_000)[:20_000])
+    assert time.process_time() - start < 3

@@ -1,0 +1,53 @@
+"""`homeroom evaluate`: examine a course's student, or any model on any exam."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from homeroom.cli.main import print_json, say, show_progress
+
+
+@click.command()
+@click.argument("model", metavar="COURSE|MODEL")
+@click.option("--exam", type=click.Path(path_type=Path, exists=True), help="An exam (.jsonl) for MODEL.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--endpoint-model", default="", metavar="NAME", help="The model's name, where MODEL is a URL.")
+def evaluate(model: str, exam: Path | None, as_json: bool, endpoint_model: str) -> None:
+    """Examine a COURSE's student before and after, or grade a MODEL on an exam.
+
+    MODEL is a folder, a .gguf file, a name in the catalog, or the URL of an OpenAI-compatible endpoint.
+    """
+    result = _course(Path(model)) if exam is None else _model(model, exam, endpoint_model)
+    if as_json:
+        print_json(result)
+    elif exam is None:
+        from homeroom.evaluate.report import table
+
+        click.echo(table(result))
+    else:
+        low, high = result["ci95"]
+        click.echo(f"{result['correct']} of {result['n']} right: {result['accuracy']:.1%} ({low:.1%} to {high:.1%})")
+
+
+def _course(folder: Path) -> dict[str, Any]:
+    from homeroom.pipeline.course import open_course, read_report
+    from homeroom.pipeline.plan import fit_as_before
+    from homeroom.pipeline.run import run as run_course
+
+    course = open_course(folder)
+    course.progress, course.say = show_progress, say
+    run_course(fit_as_before(course))
+    return read_report(folder)
+
+
+def _model(name: str, exam: Path, endpoint_model: str) -> dict[str, Any]:
+    from homeroom.evaluate.exam import read_exam
+    from homeroom.evaluate.stage import evaluate_one
+    from homeroom.pipeline.course import open_answer
+
+    questions = read_exam(exam)
+    answer, about = open_answer(name, endpoint_model=endpoint_model)
+    return evaluate_one(questions, answer, model=about, progress=show_progress)

@@ -1,0 +1,21 @@
+"""`homeroom generate`: the stages up to the training data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from homeroom.cli.run import course_options, open_planned
+
+
+@click.command()
+@course_options
+def generate(folder: Path, **named: Any) -> None:
+    """Make the training data of COURSE: documents, facts, exam, samples, dataset."""
+    from homeroom.pipeline.run import funnel
+    from homeroom.pipeline.run import run as run_course
+
+    run_course(open_planned(folder, **named), until="dataset")
+    click.echo(funnel(folder))

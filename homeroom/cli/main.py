@@ -1,0 +1,156 @@
+"""`homeroom`: the group of commands, how errors become messages and exit codes, and how progress is shown."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import click
+
+import homeroom
+from homeroom.core.errors import HomeroomError
+
+COMMANDS = {  # name -> (module in this folder, one line of help); the help is here so that --help imports nothing
+    "init": "a course from an example",
+    "check": "every fault of a taxonomy, with its place and how to mend it",
+    "plan": "what a run would do, and how long it takes on this machine",
+    "run": "all stages: from the taxonomy to the report",
+    "generate": "the stages up to the training data",
+    "train": "the stages up to the tuned student",
+    "evaluate": "examine a course's student, or any model on any exam",
+    "chat": "talk to a student, or to base and tuned side by side",
+    "serve": "answer over the OpenAI API",
+    "models": "list, pull and verify models",
+    "doctor": "what this machine has, what is missing, what would be used",
+}
+INTERRUPTED, TERMINATED = 130, 6
+
+
+class Commands(click.Group):
+    """A group that imports a command's file when the command is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(importlib.import_module(f"homeroom.cli.{cmd_name}"), cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        from homeroom.core.files import nearest
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"there is no command {args[0]!r}{nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(homeroom.__version__, prog_name="homeroom")
+def cli() -> None:
+    """Teach a small language model what you know, and see whether it learned.
+
+    Start with: homeroom init my-course --example insurance, then homeroom run my-course.
+    """
+
+
+def main() -> None:
+    """Run the command line; every error of ours becomes a message and its exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        end_line()
+        click.echo("Stopped. The same command goes on from here.", err=True)
+        _leave(INTERRUPTED)
+    except HomeroomError as error:
+        end_line()
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, so that everything is put down as after Ctrl-C."""
+
+
+def _terminated(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    end_line()
+    click.echo("Stopped by SIGTERM. The same command goes on from here.", err=True)
+    raise SystemExit(TERMINATED)
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+# -- progress ----------------------------------------------------------------------------------------------------
+
+_state: dict[str, Any] = {"stage": "", "began": 0.0, "from": 0.0, "shown": 0.0, "open": False}
+
+
+def show_progress(stage: str, done: float, total: float, note: str = "") -> None:
+    """Draw one line of progress with the time that is left; on a log file, one line every 30 seconds."""
+    now, terminal = time.monotonic(), sys.stderr.isatty()
+    part = min(1.0, done / total) if total else 0.0
+    if stage != _state["stage"] or part < _state["from"]:
+        _state.update({"stage": stage, "began": now, "from": part, "shown": 0.0})
+    if now - _state["shown"] < (0.2 if terminal else 30) and part < 1:
+        return
+    _state["shown"] = now
+    moved = part - _state["from"]
+    left = (now - _state["began"]) / moved * (1 - part) if moved > 0.005 else None
+    eta = f"{_span(left)} left" if left is not None else "measuring"
+    bar = "█" * round(20 * part) + "░" * (20 - round(20 * part)) if terminal else ""
+    line = f"{stage:<10}{bar} {part:4.0%}  {eta:<12} {note}"
+    if terminal:
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        click.echo("\r\033[K" + line[: width - 1], nl=False, err=True)
+        _state["open"] = True
+    else:
+        click.echo(line, err=True)
+
+
+def say(text: str) -> None:
+    """Write one line to stderr, below any line of progress."""
+    end_line()
+    click.echo(text, err=True)
+
+
+def end_line() -> None:
+    """End a line of progress that is still open."""
+    if _state["open"]:
+        click.echo("", err=True)
+        _state["open"] = False
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on stdout."""
+    import json
+
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""`homeroom plan`: what a run would do, and how long it takes on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from homeroom.cli.main import print_json
+from homeroom.cli.run import course_options, open_planned
+
+
+@click.command()
+@course_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def plan(folder: Path, as_json: bool, **named: Any) -> None:
+    """Say per stage why it would run, and its tokens, time, memory and disk; nothing is made."""
+    from homeroom.pipeline.plan import make_plan, plan_table
+
+    made = make_plan(open_planned(folder, **named))
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(plan_table(made))

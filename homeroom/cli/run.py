@@ -1,0 +1,54 @@
+"""`homeroom run`: all stages, the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from homeroom.cli.main import say, show_progress
+
+
+def course_options(command: Any) -> Any:
+    """Add what every command on a course takes: the folder, settings, a teacher, a budget."""
+    for add in (
+        click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="A setting, as in -o train.seed=1."),
+        click.option("--teacher", "teacher_url", metavar="URL", help="An OpenAI-compatible endpoint, http://host:port/v1."),
+        click.option("--teacher-model", metavar="NAME", help="The teacher: a name in the catalog, a .gguf, or the endpoint's."),
+        click.option("--student", metavar="NAME", help="The student: a name in the catalog, a Hugging Face id, or a folder."),
+        click.option("--budget", metavar="TIME", help="Fit the work into this time, such as 45m or 2h."),
+        click.argument("folder", type=click.Path(path_type=Path), metavar="COURSE"),
+    ):
+        command = add(command)
+    return command
+
+
+def open_planned(folder: Path, *, options: tuple[str, ...], budget: str | None, **named: str | None) -> Any:
+    """Return the course with its settings, fitted into the budget where one is given."""
+    from homeroom.pipeline.course import open_course
+    from homeroom.pipeline.plan import fit, seconds_of
+
+    given = {"teacher_url": "teacher.url", "teacher_model": "teacher.model", "student": "student.model"}
+    more = tuple(f"{given[k]}={v}" for k, v in named.items() if v)
+    course = open_course(folder, (*options, *more))
+    course.progress, course.say = show_progress, say
+    return fit(course, seconds_of(budget)) if budget else course
+
+
+@click.command()
+@course_options
+def run(folder: Path, **named: Any) -> None:
+    """Run every stage of COURSE that is not up to date, and report whether the student moved.
+
+    Stop it at any time with Ctrl-C; the same command goes on.
+    """
+    from homeroom.evaluate.report import table
+    from homeroom.pipeline.course import read_report
+    from homeroom.pipeline.run import run as run_course
+
+    course = open_planned(folder, **named)
+    run_course(course)
+    click.echo("\n" + table(read_report(folder)))
+    click.echo(f"\nReport: {folder / 'out' / 'report' / 'report.html'}")
+    click.echo(f"Talk to it: homeroom chat {folder} --compare")

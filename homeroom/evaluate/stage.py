@@ -1,0 +1,250 @@
+"""The stage `evaluate`: two models and an exam -> a folder with report.json, report.html and items.jsonl.
+
+    out/answers/<hash>.json   every answer, kept as soon as it is given: model + prompt + length decide the name
+    out/items.jsonl           one line a question: both answers, right or wrong, why
+    out/report.json           see `report.py`
+    out/report.html           see `page.py`
+
+An evaluation that was stopped continues with the first question that was not answered, and a base that is compared
+with one student after another is asked once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from homeroom.core.config import Evaluate
+from homeroom.core.errors import ContentError
+from homeroom.core.files import hash_value, read_json, to_json, write_json, write_jsonl, write_text
+from homeroom.core.types import Answer, Message, Progress, Question, Score, no_progress
+from homeroom.evaluate.exam import examine
+from homeroom.evaluate.page import page
+from homeroom.evaluate.report import Outcome, make_report
+from homeroom.evaluate.statistics import rate
+
+STAGE = "evaluate"
+MAX_ANSWER_CHARACTERS = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Some questions for one model."""
+
+    name: str  # "exam", "open_book", "control", "retention"
+    model: str  # "base" or "tuned"
+    questions: Sequence[Question]
+    passages: Mapping[str, str]
+
+
+def evaluate_models(
+    exam: Sequence[Question],
+    retention: Sequence[Question],
+    control: Sequence[Question],
+    *,
+    base: Answer,
+    tuned: Answer,
+    passages: Mapping[str, str],
+    config: Evaluate,
+    out: Path,
+    facts_about: Mapping[str, Any],
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Ask both models everything, write the report into `out`, and return it.
+
+    Args:
+        exam: Only its final split is asked; the others have steered the training.
+        retention: Old abilities; may be empty.
+        control: Facts that were not taught; may be empty.
+        base: The student before training.
+        tuned: The student after training.
+        passages: Id of a final question -> the passage that answers it, for the base open-book; may be empty.
+        config: Length of answers, floor of retention.
+        out: Made if missing; what was kept there before is used.
+        facts_about: What the page says of course, models and budget; see `page.py`. Answers are kept for a model
+            whose `digest` stands in `facts_about["models"]`.
+        progress: Told of each finished handful of questions, over both models.
+
+    Raises:
+        ContentError: the exam has no final question, or one that cannot be graded.
+    """
+    final = [question for question in exam if question.split == "final"]
+    if not final:
+        raise ContentError("the exam has no question of the split final", hint='A line without "split" is final.')
+    models = facts_about.get("models") or {}
+    parts = [
+        _Part(name="exam", model="base", questions=final, passages={}),
+        _Part(name="open_book", model="base", questions=[q for q in final if passages.get(q.id)], passages=passages),
+        _Part(name="control", model="base", questions=control, passages={}),
+        _Part(name="retention", model="base", questions=retention, passages={}),
+        _Part(name="exam", model="tuned", questions=final, passages={}),
+        _Part(name="control", model="tuned", questions=control, passages={}),
+        _Part(name="retention", model="tuned", questions=retention, passages={}),
+    ]
+    answers = {
+        name: keep_answers(answer, out / "answers", digest=str((models.get(name) or {}).get("digest") or ""))
+        for name, answer in (("base", base), ("tuned", tuned))
+    }
+    scores = _ask(parts, answers, config.max_tokens, progress)
+    outcomes = {
+        name: [
+            Outcome(question=q, before=before, after=after)
+            for q, before, after in zip(questions, scores[name, "base"], scores[name, "tuned"], strict=True)
+        ]
+        for name, questions in (("exam", final), ("control", control), ("retention", retention))
+    }
+    report = make_report(
+        base=models.get("base") or {"name": "base"},
+        tuned=models.get("tuned") or {"name": "tuned"},
+        final=outcomes["exam"],
+        retention=outcomes["retention"],
+        control=outcomes["control"],
+        open_book=scores["open_book", "base"],
+        budget=_budget(facts_about),
+        retention_floor=config.retention_floor,
+    )
+    items = _items(outcomes, scores["open_book", "base"])
+    write_jsonl(out / "items.jsonl", items)
+    write_json(out / "report.json", report)
+    write_text(out / "report.html", page(report, items, facts_about))
+    return report
+
+
+def evaluate_one(
+    exam: Sequence[Question],
+    answer: Answer,
+    *,
+    model: Mapping[str, Any],
+    max_tokens: int = Evaluate().max_tokens,
+    keep: Path | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Grade any model on any exam, every split of it.
+
+    Args:
+        exam: From `read_exam`.
+        answer: The model.
+        model: What is known of it: `name`, and `digest` where there is one.
+        max_tokens: Of an answer; rewrites get what their text needs.
+        keep: Folder for answers, so that a stopped evaluation continues; None keeps nothing.
+        progress: Told of each finished handful of questions.
+    """
+    if keep is not None:
+        answer = keep_answers(answer, keep, digest=str(model.get("digest") or ""))
+    scores = examine(exam, answer, max_tokens=max_tokens, progress=progress)
+    by_kind: dict[str, list[bool]] = {}
+    for question, score in zip(exam, scores, strict=True):
+        by_kind.setdefault(question.kind, []).append(score.correct)
+    items = [
+        {**_about(question), "answer": score.answer, "correct": score.correct, "reason": score.reason}
+        for question, score in zip(exam, scores, strict=True)
+    ]
+    total = asdict(rate([score.correct for score in scores]))
+    kinds = {kind: asdict(rate(correct)) for kind, correct in by_kind.items()}
+    return to_json({"version": 1, "model": dict(model), **total, "by_kind": kinds, "items": items})
+
+
+def keep_answers(answer: Answer, folder: Path, *, digest: str) -> Answer:
+    """Return an `Answer` that keeps what the model says in `folder` and asks only what is not there yet.
+
+    Without a `digest` nothing could tell this model's answers from another's, so nothing is kept.
+    """
+    if not digest:
+        return answer
+
+    def ask(conversations: list[tuple[Message, ...]], *, max_tokens: int) -> list[str]:
+        keys = [{"model": digest, "messages": to_json(c), "max_tokens": max_tokens} for c in conversations]
+        paths = [folder / f"{hash_value(key)}.json" for key in keys]
+        texts = [_kept(path, key) for path, key in zip(paths, keys, strict=True)]
+        missing = [i for i, text in enumerate(texts) if text is None]
+        if missing:
+            given = answer([conversations[i] for i in missing], max_tokens=max_tokens)
+            for i, text in zip(missing, given, strict=False):  # `examine` says when some are missing
+                texts[i] = _storable(text)
+                write_json(paths[i], {**keys[i], "answer": texts[i]})
+        return [text for text in texts if text is not None]
+
+    return ask
+
+
+def _kept(path: Path, key: Mapping[str, Any]) -> str | None:
+    """Return the answer in `path`, or None where there is none, or none that can be read: it is asked again."""
+    if not path.is_file():
+        return None
+    try:
+        kept = read_json(path)
+    except ContentError:
+        return None
+    same = isinstance(kept, dict) and all(kept.get(name) == value for name, value in key.items())
+    return kept["answer"] if same and isinstance(kept.get("answer"), str) else None
+
+
+def _storable(text: str) -> str:
+    """Cut what no answer needs, and replace half characters, which UTF-8 cannot hold."""
+    return text[:MAX_ANSWER_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+
+
+def _ask(
+    parts: Sequence[_Part], answers: Mapping[str, Answer], max_tokens: int, progress: Progress
+) -> dict[tuple[str, str], list[Score]]:
+    total, before, scores = sum(len(part.questions) for part in parts), 0, {}
+    for part in parts:
+
+        def told(stage: str, done: float, _: float, note: str = "", *, start: int = before, part: _Part = part) -> None:
+            progress(stage, start + done, total, f"{part.model}: {part.name.replace('_', ' ')}")
+
+        scores[part.name, part.model] = examine(
+            part.questions,
+            answers[part.model],
+            max_tokens=max_tokens,
+            progress=told,
+            passages=part.passages,
+            stage=STAGE,
+        )
+        before += len(part.questions)
+    return scores
+
+
+def _budget(facts_about: Mapping[str, Any]) -> dict[str, Any]:
+    stages = [dict(stage) for stage in facts_about.get("stages") or ()]
+    return {**(facts_about.get("budget") or {}), **({"stages": stages} if stages else {})}
+
+
+def _items(outcomes: Mapping[str, Sequence[Outcome]], open_book: Sequence[Score]) -> list[dict[str, Any]]:
+    read = {score.question: score for score in open_book}
+    items = []
+    for name, part in outcomes.items():
+        for outcome in part:
+            item = {
+                "set": "final" if name == "exam" else name,
+                **_about(outcome.question),
+                "before": outcome.before.answer,
+                "after": outcome.after.answer,
+                "correct_before": outcome.before.correct,
+                "correct_after": outcome.after.correct,
+                "reason_before": outcome.before.reason,
+                "reason": outcome.after.reason,
+            }
+            if name == "exam" and outcome.question.id in read:
+                score = read[outcome.question.id]
+                item |= {"open_book": score.answer, "correct_open_book": score.correct}
+            items.append(item)
+    return items
+
+
+def _about(question: Question) -> dict[str, Any]:
+    """What an item says of its question; `gold` is the answer, or what it must say."""
+    gold = question.answer or "; ".join(" or ".join(group) for group in question.must)
+    return {
+        "id": question.id,
+        "split": question.split,
+        "kind": question.kind,
+        "leaf": question.leaf,
+        "question": question.question,
+        "context": question.context,
+        "choices": list(question.choices),
+        "gold": gold,
+        "source": question.source,
+    }

@@ -1,0 +1,196 @@
+"""The cascade that a generated sample must pass, cheapest check first; each failure has a name and a reason.
+
+All of it is code, so it costs microseconds and cannot be talked round:
+
+    form        a question asks, is neither too short nor too long
+    number      every number is in the fact (or, for a text, in the passage)
+    name        every name is in the passage or its headings
+    negation    the answer negates only where its source does
+    leak        the question does not already say all that the fact says
+    attribution the question speaks of this fact more than of any other (a drifting or ambiguous question fails)
+    duplicate   it was not asked in the same words before
+    exam        its wording is not that of an exam question (8 words in a row, or the same words)
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from homeroom.core.sentences import sentences
+from homeroom.core.types import Fact, Question
+from homeroom.core.words import is_number, words
+
+EXAM_NGRAM = 8  # words in a row that a sample may not share with an exam question
+Fault = tuple[str, str]  # (check, reason)
+
+_STOP = frozenset(
+    """a about above after again all also am an and any anyone are as at be because been before being below between both
+    but by can could did do does doing down during each either else ever every everyone few for from further get had has
+    have having he her here hers him his how i if in into is it its just kind let many may me might more most much must my
+    need no nor not now of off on once one only or other our out over own per please same shall she should since so some
+    someone something such take tell than that the their them then there these they thing this those through to too
+    under until up upon us use very was we were what whatever when where which while who whom whose why will with within
+    without would you your know want happen make long""".split()  # noqa: SIM905
+)
+_NEGATIONS = frozenset("not no never nobody nothing none neither nor without cannot".split())  # noqa: SIM905
+_CAPITAL = re.compile(r"[^\W\d_]")
+
+
+def numbers(text: str) -> frozenset[str]:
+    """Return the numbers of a text in comparable form; number words count, "one" does not (it is mostly a pronoun)."""
+    return frozenset(w for w in words(text) if (is_number(w) and w != "1") or re.fullmatch(r"\d+th", w))
+
+
+def names(text: str) -> frozenset[str]:
+    """Return the words of a text that are capitalised inside a sentence, in comparable form.
+
+    In a text that capitalises its nouns, as German does, this tells nothing, and the result is empty.
+    """
+    found, inner = [], 0
+    for sentence in sentences(text) or []:
+        for token in re.findall(r"[\w'’.-]+", sentence.text)[1:]:
+            inner += 1
+            if token[0].isupper() and not (len(token) == 1 and token != "I") and token.casefold() not in ("i", "i'm", "i've", "i'll", "i'd"):
+                found.append(token)
+    if inner >= 12 and len(found) > 0.3 * inner:
+        return frozenset()
+    return frozenset(w for token in found for w in words(token) if not is_number(w) and w not in _STOP)
+
+
+def content_words(text: str) -> set[str]:
+    """Return the words that carry a text's meaning, cut to their stems: no numbers, no function words."""
+    return {_stem(w) for w in words(text) if w not in _STOP and len(w) > 2 and not is_number(w)}
+
+
+def _stem(word: str) -> str:
+    for ending in ("ingly", "edly", "ing", "ed", "ly", "er", "es", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+# -- one sample against its source -------------------------------------------------------------------------------
+
+
+def form_fault(question: str) -> Fault | None:
+    """A question is one or a few sentences that ask for something."""
+    count = len(question.split())
+    if not 3 <= count <= 60:
+        return "form", f"{count} words"
+    if "?" not in question and "？" not in question:
+        return "form", "asks nothing"
+    return None
+
+
+def number_fault(text: str, source: str) -> Fault | None:
+    """Every number of a text is in its source."""
+    foreign = numbers(text) - numbers(source)
+    return ("number", f"{', '.join(sorted(foreign))} is not in the source") if foreign else None
+
+
+def name_fault(text: str, source_words: set[str]) -> Fault | None:
+    """Every name of a text is a word of its source."""
+    foreign = names(text) - source_words
+    return ("name", f"{', '.join(sorted(foreign))} is not in the source") if foreign else None
+
+
+def negation_fault(text: str, source: str) -> Fault | None:
+    """A statement negates only where its source does."""
+    said, known = _NEGATIONS & set(words(text)), _NEGATIONS & set(words(source))
+    return ("negation", f"says {', '.join(sorted(said))!s}, the source does not") if said and not known else None
+
+
+def leak_fault(question: str, fact: Fact) -> Fault | None:
+    """Something of the fact is left for the answer: a number, a name, or else a word that carries meaning."""
+    asked, told = set(words(question)), fact.statement
+    keys = {*numbers(told), *names(told)}
+    left = keys - asked if keys else content_words(told) - content_words(question)
+    return None if left else ("leak", "the question already says what the fact says")
+
+
+def example_fault(question: str, source: str, example_words: frozenset[str]) -> Fault | None:
+    """A question takes no telling word from the prompt's worked examples, unless its own source has it."""
+    taken = (content_words(question) & example_words) - content_words(source)
+    return ("example", f"{', '.join(sorted(taken))} comes from the prompt") if taken else None
+
+
+def attribution(facts: Sequence[Fact], *, general: str = "") -> Callable[[str, Fact], Fault | None]:
+    """Return a check that a question speaks of its own fact more than of any other fact of the leaf.
+
+    Words are weighed by how few facts have them. A question that fits several facts equally well ("By when must it be
+    reported?") has no one answer, and one that fits another fact better has the wrong one. Words of the titles
+    (`general`) count little: they say what the document is about, not which of its facts is meant.
+    """
+    bags = {f.id: content_words(f.statement) | numbers(f.statement) for f in facts}
+    titles = content_words(general)
+    spread = Counter(w for bag in bags.values() for w in bag)
+    holders: dict[str, list[str]] = defaultdict(list)
+    for fact_id, bag in bags.items():
+        for word in bag:
+            holders[word].append(fact_id)
+
+    def fault(question: str, fact: Fact) -> Fault | None:
+        scores: Counter[str] = Counter()
+        for word in content_words(question) | numbers(question):
+            for holder in holders.get(word, ()):
+                scores[holder] += math.log((1 + len(bags)) / spread[word]) * (0.2 if word in titles else 1.0)
+        own = scores.get(fact.id, 0.0)
+        rivals = [(s, i) for i, s in scores.items() if i != fact.id and not _says_the_same(bags[i], bags[fact.id])]
+        best = max(rivals, default=(0.0, ""))
+        if own <= 0:
+            return "attribution", "shares no word with its fact"
+        if best[0] > own:
+            return "attribution", "speaks more of another fact"
+        if best[0] == own:
+            return "attribution", "fits another fact as well"
+        return None
+
+    return fault
+
+
+def _says_the_same(one: set[str], other: set[str]) -> bool:
+    return len(one & other) >= 0.7 * min(len(one), len(other))
+
+
+def duplicates() -> Callable[[str], Fault | None]:
+    """Return a check that remembers what it has seen: the same words in the same order fail the second time."""
+    seen: set[tuple[str, ...]] = set()
+
+    def fault(text: str) -> Fault | None:
+        key = tuple(words(text))
+        if key in seen:
+            return "duplicate", "the same words again"
+        seen.add(key)
+        return None
+
+    return fault
+
+
+def decontamination(exam: Iterable[Question]) -> Callable[[str], Fault | None]:
+    """Return a check that a text does not use an exam question's wording.
+
+    It fails on eight words in a row, or on all words of a shorter question. The facts that the exam asks for are what
+    is taught, so they are no reason to fail.
+    """
+    grams: set[tuple[str, ...]] = set()
+    for question in exam:
+        for text in (question.question, question.context):
+            own = tuple(words(text))
+            if len(own) >= 3:
+                size = min(EXAM_NGRAM, len(own))
+                grams.update(own[i : i + size] for i in range(len(own) - size + 1))
+    sizes = sorted({len(g) for g in grams})
+
+    def fault(text: str) -> Fault | None:
+        own = tuple(words(text))
+        for size in sizes:
+            if size < EXAM_NGRAM and len(own) > size + 3:
+                continue  # a short question's words inside a longer text are no copy of it
+            if any(own[i : i + size] in grams for i in range(len(own) - size + 1)):
+                return "exam", "uses the wording of an exam question"
+        return None
+
+    return fault

@@ -1,0 +1,204 @@
+"""What there is to know in a chunk: one sentence per fact, resting on one sentence of the document.
+
+The teacher reads numbered sentences and answers with lines that begin with such a number; the number, not the
+teacher's memory, gives the quote and its byte span. A line whose numbers or names are not in that sentence (or in the
+sentence before, which "it" may point to) is thrown out. A sentence that has a number or a name and got no fact that held
+is a fact as it stands, so that nothing examinable is lost with the teacher's mood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from homeroom.core.sentences import sentences
+from homeroom.core.types import Chunk, Fact, Leaf, Reply, Request, content_id
+from homeroom.core.words import is_number, words
+from homeroom.generate.checks import content_words, names, numbers
+from homeroom.generate.prompts import fill, prompts, request
+
+_LINE = re.compile(r"^\s*(?:[-*]\s*)?\[(\d{1,3})\]\s*(.+?)\s*$")
+MAX_WORDS = 45  # of a statement; a longer one is a paragraph, not a fact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Numbered:
+    """One sentence of a chunk with its byte span in the document."""
+
+    text: str
+    start: int
+    end: int
+
+
+def fact_requests(chunks: Sequence[Chunk]) -> list[Request]:
+    """Return one request a chunk, in order."""
+    prompt = prompts("knowledge")["facts"]
+    return [
+        request(
+            prompt["system"],
+            prompt["example_user"],
+            prompt["example_answer"],
+            fill(
+                prompt["user"],
+                title=chunk.title,
+                heading=topic_of(chunk),
+                sentences=" ".join(f"[{i}] {s.text}" for i, s in enumerate(_numbered(chunk), 1)),
+            ),
+            max_tokens=prompt["max_tokens"],
+        )
+        for chunk in chunks
+    ]
+
+
+def read_facts(chunk: Chunk, reply: Reply | None) -> list[Fact]:
+    """Return the facts of a chunk in the order of the text: the teacher's where they hold, else bare sentences."""
+    own = _numbered(chunk)
+    found: dict[int, list[str]] = {}
+    for line in (reply.text if reply else "").splitlines():
+        match = _LINE.match(line)
+        index = int(match[1]) - 1 if match else -1
+        if match and 0 <= index < len(own) and _holds(match[2], own, index, chunk):
+            found.setdefault(index, []).append(_tidy(match[2]))
+    facts: list[Fact] = []
+    for index, sentence in enumerate(own):
+        statements = list(dict.fromkeys(found.get(index, [])))
+        if _misses_much(statements, sentence.text):
+            statements = [sentence.text] if _examinable(sentence.text) else statements
+        facts += [_fact(chunk, sentence, s, listed=index in found) for s in statements]
+    return facts
+
+
+def clear_requests(facts: Sequence[Fact], chunks: Sequence[Chunk]) -> list[tuple[Fact, Request]]:
+    """Return a request for each fact that leans on the sentence before it ("Such a family may also ...")."""
+    by_id = {c.id: c for c in chunks}
+    prompt = prompts("knowledge")["clear"]
+    out = []
+    for fact in facts:
+        if words(fact.statement)[0] in _LEANING:
+            chunk = by_id[fact.chunk]
+            before = chunk.text.encode()[: fact.start - chunk.start].decode(errors="ignore")[-400:]
+            text = fill(
+                prompt["user"],
+                title=chunk.title,
+                heading=topic_of(chunk),
+                before=before.strip() or "-",
+                statement=fact.statement,
+            )
+            turns = [prompt["example_user"], prompt["example_answer"], text]
+            out.append((fact, request(prompt["system"], *turns, max_tokens=prompt["max_tokens"])))
+    return out
+
+
+def clear_fact(fact: Fact, chunk: Chunk, reply: Reply | None) -> Fact:
+    """Return the fact in the teacher's clearer words, or as it was where they do not hold."""
+    text = _tidy(reply.text.strip().splitlines()[0]) if reply and reply.text.strip() else ""
+    if not text or words(text)[0] in _LEANING or not numbers(fact.statement) <= numbers(text):
+        return fact
+    near = f"{chunk.title} {chunk.heading} {chunk.text}"
+    own = content_words(text)
+    holds = numbers(text) <= numbers(near) and names(text) <= set(words(near)) and own <= content_words(near)
+    keeps = len(own & content_words(fact.statement)) >= 0.7 * len(content_words(fact.statement))
+    return replace(fact, statement=text, origin="teacher") if holds and keeps else fact
+
+
+_LEANING = frozenset("such it they he she this these that those his her their its we our i my there here then".split())  # noqa: SIM905
+
+
+def _fact(chunk: Chunk, sentence: _Numbered, statement: str, *, listed: bool) -> Fact:
+    return Fact(
+        id=content_id(chunk.leaf, chunk.id, sentence.start, statement),
+        leaf=chunk.leaf,
+        chunk=chunk.id,
+        statement=statement,
+        quote=sentence.text,
+        start=sentence.start,
+        end=sentence.end,
+        origin="teacher" if listed else "sentence",
+    )
+
+
+def weigh(facts: Sequence[Fact], leaves: Sequence[Leaf]) -> list[Fact]:
+    """Return the facts with their importance, most important first; equal ones keep the order of the text.
+
+    Signs that need no model: the person's seeds and outline speak of it, it can be examined (a number or a name), its
+    words come up elsewhere in the document, as what matters does in a talk; and one that does: the teacher listed it.
+    """
+    seeds = {leaf.path: Counter(w for s in leaf.seeds for w in content_words(s.question + " " + s.answer)) for leaf in leaves}
+    outlines = {leaf.path: content_words(leaf.task + " " + leaf.domain) for leaf in leaves}
+    common = Counter((f.leaf, w) for f in facts for w in content_words(f.statement))
+    weighed = []
+    for fact in facts:
+        own = content_words(fact.statement)
+        asked = sum(1 for w in own if seeds.get(fact.leaf, {}).get(w))
+        again = sum(1 for w in own if 1 < common[fact.leaf, w])
+        score = 1.0 + bool(numbers(fact.statement)) + bool(names(fact.statement)) + (fact.origin == "teacher")
+        score += (asked + 0.5 * again + len(own & outlines.get(fact.leaf, set()))) / max(4, len(own))
+        weighed.append(replace(fact, importance=round(score, 3)))
+    return sorted(weighed, key=lambda f: -f.importance)
+
+
+def without_twins(facts: Sequence[Fact]) -> list[Fact]:
+    """Return the facts without those that say what an earlier one of the same leaf says in the same words."""
+    kept: list[tuple[Fact, frozenset[str]]] = []
+    for fact in facts:
+        own = frozenset(content_words(fact.statement)) | frozenset(numbers(fact.statement))
+        if not any(f.leaf == fact.leaf and len(own & w) >= 0.85 * len(own | w) for f, w in kept):
+            kept.append((fact, own))
+    return [fact for fact, _ in kept]
+
+
+def _numbered(chunk: Chunk) -> list[_Numbered]:
+    return [
+        _Numbered(text=s.text, start=chunk.start + s.start, end=chunk.start + s.end) for s in sentences(chunk.text)
+    ]
+
+
+def _holds(statement: str, own: Sequence[_Numbered], index: int, chunk: Chunk) -> bool:
+    """Tell whether a statement's numbers and names are those of its sentence, and its words mostly so."""
+    if not 3 <= len(statement.split()) <= MAX_WORDS or statement.rstrip()[-1] in ":?":
+        return False
+    near = f"{chunk.title} {chunk.heading} {own[index - 1].text if index else ''} {own[index].text}"
+    if not numbers(statement) <= numbers(own[index].text) or not names(statement) <= set(words(f"{near} {chunk.text}")):
+        return False
+    mine = content_words(statement)
+    return bool(mine) and len(mine & content_words(near)) >= 0.6 * len(mine)
+
+
+def _misses_much(statements: Sequence[str], sentence: str) -> bool:
+    """Tell whether a sentence says more than the facts that the teacher made of it."""
+    said = " ".join(statements)
+    own = content_words(sentence)
+    return not numbers(sentence) <= numbers(said) or len(own & content_words(said)) < 0.75 * len(own)
+
+
+def _examinable(sentence: str) -> bool:
+    count = len(sentence.split())
+    return 4 <= count <= MAX_WORDS and not sentence.rstrip().endswith("?") and len(content_words(sentence)) >= 2
+
+
+def _tidy(statement: str) -> str:
+    statement = statement.strip().strip("*").strip()
+    return statement if statement[-1] in ".!?。！？" else statement + "."
+
+
+def subject_of(chunk: Chunk, texts: Sequence[str]) -> str:
+    """Return what a document is about, as a question would name it: the longest name of its title that recurs.
+
+    Example:
+        "Brindlemoor Mutual Claims Handbook" -> "Brindlemoor Mutual", when the text speaks of it.
+    """
+    parts = [w for w in re.split(r"\s+", chunk.title) if w]
+    text = " ".join(texts)
+    for size in range(min(4, len(parts)), 0, -1):
+        for start in range(len(parts) - size + 1):
+            name = " ".join(parts[start : start + size]).strip(":,;.")
+            if name[:1].isupper() and len(name) > 3 and text.count(name) >= 2 and not is_number(name):
+                return name
+    return chunk.title
+
+
+def topic_of(chunk: Chunk) -> str:
+    """Return a chunk's heading without its number, else the document's title."""
+    return re.sub(r"^[\d.]+[.)]?\s+", "", chunk.heading) or chunk.title

@@ -1,0 +1,266 @@
+"""The recipe for skills: new tasks in the form of the person's examples, answered and checked.
+
+Two ways. Where every example rewrites its context by exchanging words (a house style, plain language, terms of art),
+the examples themselves say which words become which. Then the teacher only writes new texts that contain those words,
+and code makes the exchange: no answer can be wrong. For any other skill the teacher invents tasks (`grounded` ones get a
+new context each) and answers them with the person's examples before it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from homeroom.core.config import Samples
+from homeroom.core.types import Leaf, Message, Question, Rejected, Reply, Request, Sample, Seed, content_id
+from homeroom.core.words import words
+from homeroom.generate import checks
+from homeroom.generate.knowledge import Sifted
+from homeroom.generate.prompts import fill, prompts, request
+
+Ask = Callable[[Sequence[Request]], list[Reply | None]]
+_LINE = re.compile(r"^\s*(?:\d{1,2}\s*[.):]|[-*])\s*(.+?)\s*$")
+_WORDS = re.compile(r"\s+|[\w'’-]+|[^\w\s]")
+PER_CALL = 8  # texts asked for at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """Words that become other words; lower case where they are not a name."""
+
+    old: str
+    new: str
+
+
+def edits_of(seeds: Sequence[Seed]) -> list[Edit]:
+    """Return what the examples exchange, or [] where they are not all rewritings that keep most words."""
+    found: dict[str, str] = {}
+    for seed in seeds:
+        before, after = _tokens(seed.context), _tokens(seed.answer)
+        matcher = difflib.SequenceMatcher(a=[t.casefold() for t in before], b=[t.casefold() for t in after], autojunk=False)
+        if not seed.context or matcher.ratio() < 0.6:
+            return []
+        for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+            old, new = "".join(before[i1:i2]).strip(), "".join(after[j1:j2]).strip()
+            if kind == "equal" or (old.casefold() in _ARTICLES and new.casefold() in _ARTICLES):
+                continue
+            if kind != "replace" or not old or not new:
+                return []
+            found[_lower(old)] = _lower(new)
+    return [Edit(old=o, new=n) for o, n in sorted(found.items())]
+
+
+def rewrite(text: str, edits: Sequence[Edit]) -> str:
+    """Return the text with every edit made, capitals kept and "a" or "an" put right.
+
+    Example:
+        >>> rewrite("A man-made lake. Chairman Ott.", [Edit(old="man-made", new="artificial"),
+        ...         Edit(old="chairman", new="chairperson")])
+        'An artificial lake. Chairperson Ott.'
+    """
+    for edit in sorted(edits, key=lambda e: -len(e.old)):
+        pattern = re.compile(rf"(?:\b([Aa]n?)(\s+))?(?<![\w-])({re.escape(edit.old)})(?![\w-])", re.IGNORECASE)
+        text = pattern.sub(lambda m, new=edit.new: _exchange(m, new), text)
+    return text
+
+
+_ARTICLES = ("a", "an")
+
+
+def _exchange(match: re.Match[str], new: str) -> str:
+    new = new[0].upper() + new[1:] if match[3][0].isupper() else new
+    if not match[1]:
+        return new
+    article = "an" if new[0].casefold() in "aeiou" else "a"
+    return (article.capitalize() if match[1][0] == "A" else article) + match[2] + new
+
+
+def skill_samples(leaf: Leaf, ask: Ask, *, config: Samples, exam: Sequence[Question], teacher: str) -> Sifted:
+    """Return checked samples of one skill leaf.
+
+    Args:
+        ask: Puts requests to the teacher; None for a reply that the budget no longer allowed.
+        exam: Every exam question of the course, for decontamination.
+    """
+    edits = edits_of(leaf.seeds)
+    if edits:
+        drafts = _rewriting(leaf, edits, ask, config)
+    else:
+        drafts = _answered(leaf, ask, config)
+    wording, duplicate = checks.decontamination(exam), checks.duplicates()
+    samples: list[Sample] = []
+    rejected: list[Rejected] = []
+    for seed in leaf.seeds:
+        samples.append(_sample(leaf, seed, kind="seed", teacher=""))
+    for seed, fault in drafts:
+        sample = _sample(leaf, seed, kind="skill", teacher=teacher)
+        body = seed.context or seed.question
+        fault = fault or duplicate(body) or wording(body) or _form_fault(seed, leaf)
+        if fault:
+            rejected.append(Rejected(sample=sample, check=fault[0], reason=fault[1]))
+        elif len(samples) < config.skill_samples + len(leaf.seeds):
+            samples.append(sample)
+    return Sifted(samples=tuple(samples), rejected=tuple(rejected))
+
+
+def _sample(leaf: Leaf, seed: Seed, *, kind: str, teacher: str) -> Sample:
+    asked = f"{seed.question}\n\n{seed.context}" if seed.context else seed.question
+    return Sample(
+        id=content_id(kind, asked, seed.answer),
+        kind=kind,
+        messages=(Message(role="user", content=asked), Message(role="assistant", content=seed.answer)),
+        leaf=leaf.path,
+        teacher=teacher,
+    )
+
+
+def _form_fault(seed: Seed, leaf: Leaf) -> checks.Fault | None:
+    if not seed.answer.strip():
+        return "form", "the answer is empty"
+    longest = max(len(s.answer) for s in leaf.seeds)
+    if len(seed.answer) > 3 * longest + 200:
+        return "form", "the answer is much longer than any example's"
+    if words(seed.answer) == words(seed.context or seed.question):
+        return "form", "the answer repeats the task"
+    return None
+
+
+# -- skills that exchange words ----------------------------------------------------------------------------------
+
+
+def _rewriting(leaf: Leaf, edits: Sequence[Edit], ask: Ask, config: Samples) -> list[tuple[Seed, checks.Fault | None]]:
+    prompt = prompts("skill")["texts"]
+    asks = list(_text_asks(leaf, edits, config))
+    instructions = _instructions(leaf, ask, config)
+    chance = random.Random(config.seed)
+    texts: list[tuple[str, checks.Fault | None]] = []
+    for (edit, request_), reply in zip(asks, ask([r for _, r in asks]), strict=True):
+        del request_
+        for line in _lines(reply):
+            texts.append((line, _text_fault(line, edit, prompt)))
+    good = [t for t, fault in texts if fault is None]
+    pairs = [(f"{a} {b}", None) for a, b in zip(good, _shuffled(good, chance), strict=True) if a != b]
+    chance.shuffle(pairs)
+    out = []
+    for text, fault in texts + pairs[: len(good) // 4]:
+        out.append((Seed(question=chance.choice(instructions), context=text, answer=rewrite(text, edits)), fault))
+    chance.shuffle(out)
+    return out
+
+
+def _text_asks(leaf: Leaf, edits: Sequence[Edit], config: Samples) -> Iterator[tuple[Edit, Request]]:
+    """One request per edit and topic; the examples shown are those that exchange the word, and two others."""
+    prompt = prompts("skill")["texts"]
+    rounds = max(1, -(-config.skill_samples // (len(edits) * (PER_CALL - 3))))
+    for turn in range(min(rounds, len(prompt["topics"]))):
+        for edit in edits:
+            own = [s.context for s in leaf.seeds if re.search(rf"\b{re.escape(edit.old)}\b", s.context, re.IGNORECASE)]
+            others = random.Random(f"{edit.old}{turn}").sample([s.context for s in leaf.seeds if s.context not in own], 2)
+            shown = "\n".join(f"- {t}" for t in [*others, *own])
+            phrase = f'word "{edit.old}"' if " " not in edit.old else f'words "{edit.old}"'
+            yield edit, request(
+                prompt["system"],
+                fill(prompt["user"], examples=shown, topic=prompt["topics"][turn], wanted=phrase),
+                max_tokens=prompt["max_tokens"],
+                temperature=config.temperature,
+                seed=config.seed + turn,
+            )
+
+
+def _text_fault(text: str, edit: Edit, prompt: dict[str, object]) -> checks.Fault | None:
+    if not re.search(rf"(?<![\w-]){re.escape(edit.old)}(?![\w-])", text, re.IGNORECASE):
+        return "form", f"does not contain {edit.old!r}"
+    if re.search(rf"(?<![\w-]){re.escape(edit.new)}(?![\w-])", text, re.IGNORECASE):
+        return "form", f"already contains {edit.new!r}"
+    if not 5 <= len(text.split()) <= 60:
+        return "form", f"{len(text.split())} words"
+    return None
+
+
+def _instructions(leaf: Leaf, ask: Ask, config: Samples) -> list[str]:
+    prompt = prompts("skill")["instructions"]
+    own = list(dict.fromkeys(s.question for s in leaf.seeds))
+    shown = "\n".join(f"- {q}" for q in own[:6])
+    asked = [
+        request(
+            prompt["system"],
+            fill(prompt["user"], examples=shown),
+            max_tokens=prompt["max_tokens"],
+            temperature=config.temperature,
+            seed=config.seed + turn,
+        )
+        for turn in range(2)
+    ]
+    new = [line for reply in ask(asked) for line in _lines(reply) if 3 <= len(line.split()) <= 25]
+    return own + list(dict.fromkeys(new))
+
+
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _tokens(text: str) -> list[str]:
+    return _WORDS.findall(text)
+
+
+def _shuffled(items: Sequence[str], chance: random.Random) -> list[str]:
+    out = list(items)
+    chance.shuffle(out)
+    return out
+
+
+def _lines(reply: Reply | None) -> list[str]:
+    if reply is None:
+        return []
+    lines = reply.text.splitlines()
+    if reply.finish_reason == "length":
+        lines = lines[:-1]
+    return [m[1].strip().strip('"').strip("* ") for line in lines if (m := _LINE.match(line))]
+
+
+# -- any other skill ---------------------------------------------------------------------------------------------
+
+
+def _answered(leaf: Leaf, ask: Ask, config: Samples) -> list[tuple[Seed, checks.Fault | None]]:
+    grounded = leaf.kind == "grounded_skill"
+    prompt = prompts("skill")["contexts" if grounded else "tasks"]
+    chance = random.Random(config.seed)
+    num_asks = -(-config.skill_samples * 3 // (2 * (3 if grounded else 5)))
+    asked = []
+    for turn in range(num_asks):
+        shown = chance.sample(list(leaf.seeds), min(4, len(leaf.seeds)))
+        listed = "\n".join(f"- {' '.join((s.context if grounded else s.question).split())}" for s in shown)
+        text = fill(prompt["user"], task=leaf.task or "as in the examples", examples=listed)
+        asked.append(
+            request(
+                prompt["system"], text, max_tokens=prompt["max_tokens"], temperature=0.9, seed=config.seed + turn
+            )
+        )
+    lines = [line for reply in ask(asked) for line in _lines(reply)]
+    tasks = [
+        Seed(question=chance.choice(leaf.seeds).question if grounded else line, context=line if grounded else "", answer="-")
+        for line in dict.fromkeys(lines)
+    ]
+    replies = ask([_answer_request(leaf, task, chance) for task in tasks])
+    return [
+        (Seed(question=t.question, context=t.context, answer=r.text.strip()), _cut_fault(r))
+        for t, r in zip(tasks, replies, strict=True)
+        if r is not None
+    ]
+
+
+def _cut_fault(reply: Reply) -> checks.Fault | None:
+    return ("form", "the answer was cut off") if reply.finish_reason == "length" else None
+
+
+def _answer_request(leaf: Leaf, task: Seed, chance: random.Random) -> Request:
+    prompt = prompts("skill")["answers"]
+    turns = []
+    for seed in chance.sample(list(leaf.seeds), min(3, len(leaf.seeds))):
+        turns += [f"{seed.question}\n\n{seed.context}".strip(), seed.answer]
+    turns.append(f"{task.question}\n\n{task.context}".strip())
+    system = fill(prompt["system"], task=leaf.task or "answer the task")
+    return request(system, *turns, max_tokens=prompt["max_tokens"])

@@ -1,0 +1,169 @@
+"""Which samples make a step, and how they stand in a row.
+
+    list[Encoded] -> schedule -> list[Step] -> pack -> Row (tensors) -> attention.py
+
+`schedule` is a pure function of the data, the budget and a seed, so a resumed run reads on where it stopped by counting
+steps. `pack` writes samples one after the other without any padding, and a prefix that several samples share only once:
+
+    row        [prefix P P P][sample 1 ......][sample 2 ...][text ..........]
+    positions   0 1 2         3 4 5 ...        3 4 5 ...     0 1 2 ...
+    sees        itself        prefix, itself   prefix, itself  itself
+
+What comes out is equal to one sample a row (a test compares loss and gradients) for about 25 tokens less a sample.
+"""
+
+# T = tokens of a row, S = samples of like length in a block, L = length of the longest of them, P = of their prefix,
+# N = tokens to predict
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from homeroom.train.template import Encoded
+
+ROW_TOKENS = 2048  # memory of activations, not speed, limits a row
+ALIKE = 0.75  # a sample joins a block when at least so long, compared with the block's longest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """The samples of one update: the places in the data, row by row."""
+
+    rows: tuple[tuple[int, ...], ...]
+    tokens: int  # that go through the student, shared prefixes counted once a row
+    learned: int  # tokens that the loss is over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Samples of a row that have one prefix and nearly one length, and so share one call of attention."""
+
+    query_SL: torch.Tensor  # places in the row; a shorter sample repeats its last place
+    key_SM: torch.Tensor  # M = P + L
+    bias_LM: torch.Tensor  # L by M: 0 where a token may look, -inf where not
+    real: torch.Tensor  # places in S*L that are tokens, in the order of the row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One forward pass."""
+
+    ids_T: torch.Tensor
+    positions_T: torch.Tensor
+    blocks: tuple[Block, ...]  # in the order of the row
+    before_N: torch.Tensor  # places in the row from which a learned token is predicted
+    targets_N: torch.Tensor
+
+
+def schedule(
+    samples: Sequence[Encoded], *, tokens: int, step_tokens: int, epochs: float, seed: int, row_tokens: int = ROW_TOKENS
+) -> list[Step]:
+    """Plan the whole run: shuffled passes over all samples until the budget is spent.
+
+    Args:
+        samples: What there is to read; not empty.
+        tokens: Budget: tokens through the student, repetitions counted. Never exceeded, save that there is one step.
+        step_tokens: Tokens before each update, about.
+        epochs: Passes at most; 0 for as many as the budget allows.
+        seed: Decides the order of every pass.
+        row_tokens: Tokens of one forward pass at most, save for a sample that is longer by itself.
+
+    Returns:
+        Steps in order. Every pass sees each sample once, in a fresh order; only the last pass may be cut short.
+    """
+    left = round(epochs * len(samples)) if epochs > 0 else None
+    steps, spent = [], 0
+    rows: list[list[int]] = [[]]
+
+    def size(row: list[int]) -> int:
+        return sum(len(samples[n].ids) for n in row) + sum(len(prefix) for prefix in {samples[n].prefix for n in row})
+
+    def close() -> bool:
+        nonlocal rows, spent
+        step = Step(
+            rows=tuple(tuple(row) for row in rows if row),
+            tokens=sum(size(row) for row in rows),
+            learned=sum(sum(samples[n].learn) for row in rows for n in row),
+        )
+        rows = [[]]
+        if not step.rows or (steps and spent + step.tokens > tokens):
+            return False
+        steps.append(step)
+        spent += step.tokens
+        return True
+
+    for number, sample in enumerate(_passes(len(samples), seed)):
+        if number == left or spent >= tokens:
+            break
+        if rows[0] and sum(map(size, rows)) + len(samples[sample].ids) > step_tokens and not close():
+            return steps
+        if rows[-1] and size([*rows[-1], sample]) > row_tokens:
+            rows.append([])
+        rows[-1].append(sample)
+    close()
+    return steps
+
+
+def _passes(count: int, seed: int) -> Iterator[int]:
+    """Give the numbers below `count` over and over, each pass in an order of its own."""
+    turn = 0
+    while True:
+        order = list(range(count))
+        random.Random(f"{seed}/{turn}").shuffle(order)
+        yield from order
+        turn += 1
+
+
+def pack(samples: Sequence[Encoded], *, dtype: torch.dtype, device: str = "cpu") -> Row:
+    """Write samples into one row, in blocks by prefix and length (the order of a row does not change its loss)."""
+    ids: list[int] = []
+    positions: list[int] = []
+    before: list[int] = []
+    targets: list[int] = []
+    blocks: list[Block] = []
+    for prefix in sorted({sample.prefix for sample in samples}):
+        alike = sorted((s for s in samples if s.prefix == prefix), key=lambda s: (len(s.ids), s.ids), reverse=True)
+        prefix_places = list(range(len(ids), len(ids) + len(prefix)))
+        if prefix:
+            blocks.append(_block([prefix_places], [], dtype, device))
+            ids += prefix
+            positions += range(len(prefix))
+        while alike:
+            count = sum(len(sample.ids) >= ALIKE * len(alike[0].ids) for sample in alike)
+            group, alike = alike[:count], alike[count:]
+            places = []
+            for sample in group:
+                start = len(ids)
+                places.append(list(range(start, start + len(sample.ids))))
+                before += [start + n - 1 for n, learned in enumerate(sample.learn) if learned]
+                targets += [token for token, learned in zip(sample.ids, sample.learn, strict=True) if learned]
+                ids += sample.ids
+                positions += range(len(prefix), len(prefix) + len(sample.ids))
+            blocks.append(_block(places, prefix_places, dtype, device))
+    return Row(
+        ids_T=torch.tensor(ids, device=device),
+        positions_T=torch.tensor(positions, device=device),
+        blocks=tuple(blocks),
+        before_N=torch.tensor(before, device=device),
+        targets_N=torch.tensor(targets, device=device),
+    )
+
+
+def _block(places: list[list[int]], prefix: list[int], dtype: torch.dtype, device: str) -> Block:
+    longest = max(map(len, places))
+    filled = [place + [place[-1]] * (longest - len(place)) for place in places]
+    real = [s * longest + n for s, place in enumerate(places) for n in range(len(place))]
+    # A filled-up place comes after every real one of its sample, so causal order alone keeps it out.
+    looks = torch.arange(longest)[:, None] + len(prefix)
+    allowed = torch.arange(longest + len(prefix))[None, :] <= looks
+    bias = torch.zeros(allowed.shape, dtype=dtype).masked_fill_(~allowed, float("-inf"))
+    return Block(
+        query_SL=torch.tensor(filled, device=device),
+        key_SM=torch.tensor([prefix + place for place in filled], device=device),
+        bias_LM=bias.to(device),
+        real=torch.tensor(real, device=device),
+    )

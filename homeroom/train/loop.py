@@ -1,0 +1,200 @@
+"""The training loop: a student, samples and one phase of settings -> a tuned student, in one loop from top to bottom.
+
+    out/  metrics.jsonl  checkpoints/  final/
+
+A run may be stopped at any moment (Ctrl-C, SIGTERM, kill -9, power) and started again with the same arguments: it goes
+on from its last checkpoint, and on a CPU ends with the same weights to the bit. `phases.py` runs several in a row.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from homeroom.core.config import Phase
+from homeroom.core.errors import ContentError
+from homeroom.core.files import hash_file, hash_folder, hash_value, read_jsonl, write_jsonl
+from homeroom.core.types import Progress, Sample, no_progress
+from homeroom.models.student import load_student, pick_device, save_student, use_cores
+from homeroom.train import attention, lora
+from homeroom.train.batches import pack, schedule
+from homeroom.train.checkpoints import Cursor, load_checkpoint, save_checkpoint
+from homeroom.train.loss import plain_loss, row_loss
+from homeroom.train.precision import pick_dtype
+from homeroom.train.stop import StopSignals
+from homeroom.train.template import encode_all
+from homeroom.train.weights import Weights, diverged, learning_rate
+
+MAX_SAMPLE_TOKENS = 1024  # longer samples are cut; the student's own context may be less
+CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints: a slow disk gets fewer
+ENDS = 10  # steps that the first and the last loss are a mean of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What a phase did."""
+
+    steps: int
+    tokens: int  # through the student
+    seconds: float  # of training, pauses left out
+    tokens_per_second: float
+    epochs: float
+    loss_first: float  # mean per learned token over the first ten steps
+    loss_last: float  # ... the last ten
+    samples: int
+    cut: int  # samples that were too long and lost their end
+    dtype: str
+    dtype_reason: str
+    packed: bool  # several samples a row; else one by one, for models whose layers would mix them
+
+
+def train(
+    student_path: Path,
+    samples: Sequence[Sample],
+    *,
+    phase: Phase,
+    seed: int,
+    dtype: str = "auto",
+    out: Path,
+    progress: Progress = no_progress,
+) -> TrainResult:
+    """Tune a student on samples and write it to `out/final`; go on where an earlier call was stopped.
+
+    Args:
+        student_path: A Hugging Face folder or a GGUF file.
+        samples: What to learn; their order does not matter, `seed` shuffles them.
+        phase: Budget, learning rate, method.
+        seed: Decides the order of the data (and where LoRA begins).
+        dtype: "auto", "float32" or "bfloat16", to compute in; the weights are float32.
+        out: Folder of this run alone.
+        progress: Told of the tokens read after every step.
+
+    Raises:
+        ContentError: there are no samples, or the student or a sample is faulty.
+        MachineError: too little disk.
+        StageError: the loss is no longer a number.
+        KeyboardInterrupt: after Ctrl-C, once a checkpoint is written; SIGTERM likewise does what it did before.
+    """
+    if not samples:
+        raise ContentError("there is nothing to learn: no samples", where=str(out))
+    use_cores()
+    device = pick_device()
+    student = load_student(student_path, device=device)
+    model, tokenizer = student.model, student.tokenizer
+    longest = min(MAX_SAMPLE_TOKENS, student.context_tokens)
+    encoded = encode_all(samples, tokenizer, eos_id=student.eos_ids[0], max_tokens=longest)
+    steps = schedule(
+        encoded, tokens=phase.tokens, step_tokens=phase.step_tokens, epochs=phase.epochs, seed=seed
+    )
+    choice = pick_dtype(dtype, model.config, device=device)
+    packed = attention.can_pack(model.config, max(len(e.prefix) + len(e.ids) for e in encoded))
+    if phase.method == "lora":
+        lora.attach(model, rank=phase.lora_rank, seed=seed)
+    weights = Weights(model, dtype=choice.dtype, weight_decay=phase.weight_decay)
+    made_from = fingerprint(student_path, samples, phase, seed, choice.name)
+    cursor = load_checkpoint(out / "checkpoints", weights, made_from)
+    metrics = out / "metrics.jsonl"
+    _drop_lines_after(metrics, cursor.step)
+    model.set_attn_implementation(attention.NAME if packed else "sdpa")
+    total = sum(step.tokens for step in steps)
+    saved_at, saving = time.monotonic(), 0.0
+
+    with StopSignals() as stop, metrics.open("a", encoding="utf-8") as log:
+        for step in steps[cursor.step :]:
+            began = time.monotonic()
+            loss = 0.0
+            for row in step.rows:
+                chosen = [encoded[n] for n in row]
+                if packed:
+                    part = row_loss(model, pack(chosen, dtype=choice.dtype, device=device)) / step.learned
+                else:
+                    part = plain_loss(model, chosen) / step.learned
+                part.backward()
+                weights.collect()
+                loss += part.item()
+            if not math.isfinite(loss):
+                raise diverged("the loss")
+            lr = learning_rate(cursor.step, len(steps), peak=phase.lr, warmup_share=phase.warmup_share)
+            norm = weights.update(lr)
+            seconds = time.monotonic() - began
+            cursor = replace(
+                cursor, step=cursor.step + 1, tokens=cursor.tokens + step.tokens, seconds=cursor.seconds + seconds
+            )
+            _log(log, cursor, loss=loss, lr=lr, norm=norm, speed=step.tokens / seconds)
+            progress("train", cursor.tokens, total, f"loss {loss:.2f}, {step.tokens / seconds:.0f} tokens/s")
+            due = time.monotonic() - saved_at > max(phase.checkpoint_minutes * 60, saving / CHECKPOINT_SHARE)
+            if stop.wanted or (due and cursor.step < len(steps)):
+                saved_at = time.monotonic()
+                save_checkpoint(out / "checkpoints", weights, cursor)
+                saving = time.monotonic() - saved_at
+            stop.obey()
+
+    weights.finish()
+    if phase.method == "lora":
+        model = lora.merge(model, load_student(student_path, device=device).model)
+    model.set_attn_implementation("sdpa")
+    save_student(model, tokenizer, out / "final")
+    first, last = _ends(metrics)
+    return TrainResult(
+        steps=len(steps),
+        tokens=cursor.tokens,
+        seconds=round(cursor.seconds, 1),
+        tokens_per_second=round(cursor.tokens / max(cursor.seconds, 1e-9), 1),
+        epochs=round(sum(len(row) for step in steps for row in step.rows) / len(samples), 2),
+        loss_first=first,
+        loss_last=last,
+        samples=len(samples),
+        cut=sum(e.cut > 0 for e in encoded),
+        dtype=choice.name,
+        dtype_reason=choice.reason,
+        packed=packed,
+    )
+
+
+def fingerprint(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: int, dtype: str) -> str:
+    """Return a hash of everything that decides the weights a run ends with; how often it is saved does not."""
+    settings = {name: value for name, value in asdict(phase).items() if name != "checkpoint_minutes"}
+    return hash_value([hash_student(student_path), hash_value(list(samples)), settings, seed, dtype])
+
+
+def hash_student(path: Path) -> str:
+    """Return one hash over a model's files."""
+    return hash_folder(path, "*") if path.is_dir() else hash_file(path)
+
+
+def _log(log, cursor: Cursor, *, loss: float, lr: float, norm: float, speed: float) -> None:
+    line = {
+        "step": cursor.step,
+        "tokens": cursor.tokens,
+        "loss": round(loss, 5),
+        "lr": float(f"{lr:.4g}"),
+        "gradient_norm": round(norm, 4),
+        "seconds": round(cursor.seconds, 2),
+        "tokens_per_second": round(speed, 1),
+    }
+    log.write(json.dumps(line) + "\n")
+    log.flush()
+
+
+def _drop_lines_after(metrics: Path, step: int) -> None:
+    """Keep the lines up to the step from which a run goes on, so that no step is written twice."""
+    metrics.parent.mkdir(parents=True, exist_ok=True)
+    kept = []
+    for line in metrics.read_text(encoding="utf-8").splitlines() if metrics.is_file() else []:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            break  # a line that a kill cut short, the last
+        if row["step"] <= step:
+            kept.append(row)
+    write_jsonl(metrics, kept)
+
+
+def _ends(metrics: Path) -> tuple[float, float]:
+    losses = [row["loss"] for row in read_jsonl(metrics)]
+    first, last = losses[:ENDS], losses[-ENDS:]
+    return round(sum(first) / len(first), 4), round(sum(last) / len(last), 4)

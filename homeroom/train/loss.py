@@ -1,0 +1,73 @@
+"""The loss of a row: how surprised the student is by the tokens it should say next, summed.
+
+`row_loss` is what training uses: one packed row, and logits for learned tokens only, in pieces, so that the largest
+tensor is 512 x vocabulary rather than row x vocabulary. `plain_loss` is the same number from the model's own forward
+pass, one sample at a time; it is the test of the other, and the way for models that cannot be packed.
+"""
+
+# N = tokens to predict, C = width of the model, V = vocabulary
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from homeroom.train.batches import Row
+from homeroom.train.template import Encoded
+
+PIECE = 512  # tokens whose logits exist at one time
+
+
+def row_loss(model: Any, row: Row) -> torch.Tensor:
+    """Return the summed loss over the learned tokens of a packed row. The model's attention is `attention.NAME`."""
+    hidden_TC = model.get_decoder()(
+        input_ids=row.ids_T[None], position_ids=row.positions_T[None], use_cache=False, blocks=row.blocks
+    ).last_hidden_state[0]
+    scale = 1.0 / getattr(model.config, "logits_scaling", 1.0)  # Granite divides its logits
+    return _HeadLoss.apply(hidden_TC.index_select(0, row.before_N), model.lm_head.weight, row.targets_N, scale)
+
+
+def plain_loss(model: Any, samples: Sequence[Encoded]) -> torch.Tensor:
+    """Return the summed loss over the learned tokens of samples, each read by itself."""
+    total = torch.zeros((), device=model.device)
+    for sample in samples:
+        ids = torch.tensor([sample.prefix + sample.ids], device=model.device)
+        learned = torch.tensor((False,) * len(sample.prefix) + sample.learn, device=model.device)
+        logits = model(input_ids=ids, use_cache=False).logits[0, :-1]
+        total = total + cross_entropy(logits[learned[1:]].float(), ids[0, 1:][learned[1:]], reduction="sum")
+    return total
+
+
+class _HeadLoss(torch.autograd.Function):
+    """Output layer and cross-entropy in one, a piece at a time; the gradient is made on the way forward.
+
+    Nothing is computed twice: the backward pass of cross-entropy is softmax minus one-hot, and softmax is at hand.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden_NC: torch.Tensor, head_VC: torch.Tensor, targets_N: torch.Tensor, scale: float):
+        total = torch.zeros((), device=hidden_NC.device, dtype=torch.float32)
+        hidden_grad_NC = torch.empty_like(hidden_NC)
+        head_grad_VC = torch.zeros_like(head_VC) if head_VC.requires_grad else None
+        for start in range(0, len(targets_N), PIECE):
+            piece = slice(start, start + PIECE)
+            logits_NV = (hidden_NC[piece] @ head_VC.T).float().mul_(scale)
+            targets = targets_N[piece, None]
+            log_z = logits_NV.logsumexp(-1, keepdim=True)
+            total += (log_z - logits_NV.gather(1, targets)).sum()
+            grad_NV = logits_NV.sub_(log_z).exp_()
+            grad_NV.scatter_add_(1, targets, torch.full_like(log_z, -1.0))
+            grad_NV = grad_NV.mul_(scale).to(hidden_NC.dtype)
+            torch.mm(grad_NV, head_VC, out=hidden_grad_NC[piece])
+            if head_grad_VC is not None:
+                head_grad_VC.addmm_(grad_NV.T, hidden_NC[piece])
+        ctx.save_for_backward(hidden_grad_NC, head_grad_VC)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor):
+        hidden_grad_NC, head_grad_VC = ctx.saved_tensors
+        return hidden_grad_NC * grad.to(hidden_grad_NC.dtype), None if head_grad_VC is None else head_grad_VC * grad, None, None
