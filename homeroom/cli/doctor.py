@@ -25,7 +25,10 @@ def doctor(as_json: bool) -> None:
     torch = f"{machine.torch.version}" if machine.torch else "missing"
     rows = [
         ("system", f"{machine.platform}, Python {machine.python}"),
-        ("processors", f"{machine.cpus} usable, {machine.physical_cores} cores; {', '.join(machine.isa) or 'no known extensions'}"),
+        (
+            "processors",
+            f"{machine.cpus} usable, {machine.physical_cores} cores; {', '.join(machine.isa) or 'no known extensions'}",
+        ),
         ("memory", f"{machine.available_gib:g} of {machine.memory_gib:g} GiB free"),
         ("disk", f"{machine.disk_free_gib:g} GiB free"),
         ("GPU", ", ".join(f"{g.name} ({g.memory_gib:g} GiB)" for g in machine.gpus) or "none found: the CPU is used"),

@@ -29,7 +29,9 @@ def list_models(as_json: bool) -> None:
         return
     for row in rows:
         size = f"{row['size_bytes'] / 1e6:,.0f} MB" if row["size_bytes"] else ""
-        click.echo(f"{row['name']:<28} {row['role']:<8} {row['licence']:<12} {size:>9}  {'here' if row['here'] else ''}")
+        click.echo(
+            f"{row['name']:<28} {row['role']:<8} {row['licence']:<12} {size:>9}  {'here' if row['here'] else ''}"
+        )
 
 
 @models.command()

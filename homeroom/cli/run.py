@@ -14,9 +14,15 @@ def course_options(command: Any) -> Any:
     """Add what every command on a course takes: the folder, settings, a teacher, a budget."""
     for add in (
         click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="A setting, as in -o train.seed=1."),
-        click.option("--teacher", "teacher_url", metavar="URL", help="An OpenAI-compatible endpoint, http://host:port/v1."),
-        click.option("--teacher-model", metavar="NAME", help="The teacher: a name in the catalog, a .gguf, or the endpoint's."),
-        click.option("--student", metavar="NAME", help="The student: a name in the catalog, a Hugging Face id, or a folder."),
+        click.option(
+            "--teacher", "teacher_url", metavar="URL", help="An OpenAI-compatible endpoint, http://host:port/v1."
+        ),
+        click.option(
+            "--teacher-model", metavar="NAME", help="The teacher: a name in the catalog, a .gguf, or the endpoint's."
+        ),
+        click.option(
+            "--student", metavar="NAME", help="The student: a name in the catalog, a Hugging Face id, or a folder."
+        ),
         click.option("--budget", metavar="TIME", help="Fit the work into this time, such as 45m or 2h."),
         click.argument("folder", type=click.Path(path_type=Path), metavar="COURSE"),
     ):

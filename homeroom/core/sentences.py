@@ -187,6 +187,9 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
+_LETTERED = re.compile(r"\b(?:letter|plan|section|part|type|class|group|level|grade|vitamin|option|form|row|gate)\s+$", re.I)
+
+
 def _is_border(text: str, begin: int, match: re.Match[str], end: int) -> bool:
     marks = match[0]
     if marks[0] in "。！？।؟۔":
@@ -222,6 +225,8 @@ def _period_ends(word: str, earlier: str, following: str) -> bool:
     if len(word) == 1 and word.isalpha():
         if re.match(r"\w\.", following) or re.search(r"\b\w\.\s*$", earlier):
             return after in _STARTERS and len(after) > 1  # "J. R. R. Tolkien", "z. B. Autos"
+        if _LETTERED.search(earlier):
+            return True  # "the letter K. Files are kept", not an initial
         if word == "I":
             return bool(re.search(r"[a-z,]\s+$", earlier))
         return after in _STARTERS

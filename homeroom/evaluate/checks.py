@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from homeroom.core.types import Question
-from homeroom.evaluate.words import without, words
+from homeroom.core.words import without, words
 
 Check = Callable[[Question, str], str]
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from homeroom.core.errors import ContentError
 from homeroom.core.types import Question
-from homeroom.evaluate.words import MAX_CHARACTERS, find, is_number, without, words
+from homeroom.core.words import MAX_CHARACTERS, find, is_number, without, words
 
 LETTERS = "ABCDEFGHIJ"
 MAX_CHOICES = len(LETTERS)

@@ -19,7 +19,7 @@ from homeroom.core.types import Answer, Progress, Question, Score, content_id, n
 from homeroom.evaluate.checks import CHECKS
 from homeroom.evaluate.choices import LETTERS, MAX_CHOICES
 from homeroom.evaluate.grade import grade, prompt
-from homeroom.evaluate.words import words
+from homeroom.core.words import words
 
 MAX_FILES = 100
 MAX_MIB = 20  # of one file
@@ -138,6 +138,8 @@ def _check_parts(question: Question) -> None:
         raise ContentError(f"there is no check called {question.check!r}", hint=f"Known: {', '.join(sorted(CHECKS))}.")
     if question.check == "keeps_rest" and not question.context:
         raise ContentError("keeps_rest needs the context whose rest is kept")
+    if question.check and question.kind in ("choice", "yes_no"):
+        raise ContentError(f"a check has no effect on a {question.kind} question")
     if question.kind == "choice" and not 2 <= len(question.choices) <= MAX_CHOICES:
         raise ContentError(f"a choice needs 2 to {MAX_CHOICES} choices ({LETTERS[0]} to {LETTERS[-1]})")
     if question.choices and question.kind != "choice":

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from homeroom.evaluate.words import find, is_number
+from homeroom.core.words import find, is_number
 
 MAX_PLACES = 50  # looked at, so that a flood of one number is graded in no time
 

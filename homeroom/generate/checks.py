@@ -6,6 +6,8 @@ All of it is code, so it costs microseconds and cannot be talked round:
     number      every number is in the fact (or, for a text, in the passage)
     name        every name is in the passage or its headings
     negation    the answer negates only where its source does
+    type        the question asks for the sort of thing that the fact tells
+    example     it takes no words from the prompt's worked examples
     leak        the question does not already say all that the fact says
     attribution the question speaks of this fact more than of any other (a drifting or ambiguous question fails)
     duplicate   it was not asked in the same words before
@@ -29,8 +31,8 @@ Fault = tuple[str, str]  # (check, reason)
 _STOP = frozenset(
     """a about above after again all also am an and any anyone are as at be because been before being below between both
     but by can could did do does doing down during each either else ever every everyone few for from further get had has
-    have having he her here hers him his how i if in into is it its just kind let many may me might more most much must my
-    need no nor not now of off on once one only or other our out over own per please same shall she should since so some
+    have having he her here hers him his how i if in into is it its just kind let many may me might more most much must
+    my     need no nor not now of off on once one only or other our out over own per please same shall she should since so some
     someone something such take tell than that the their them then there these they thing this those through to too
     under until up upon us use very was we were what whatever when where which while who whom whose why will with within
     without would you your know want happen make long""".split()  # noqa: SIM905
@@ -53,7 +55,11 @@ def names(text: str) -> frozenset[str]:
     for sentence in sentences(text) or []:
         for token in re.findall(r"[\w'’.-]+", sentence.text)[1:]:
             inner += 1
-            if token[0].isupper() and not (len(token) == 1 and token != "I") and token.casefold() not in ("i", "i'm", "i've", "i'll", "i'd"):
+            if (
+                token[0].isupper()
+                and not (len(token) == 1 and token != "I")
+                and token.casefold() not in ("i", "i'm", "i've", "i'll", "i'd")
+            ):
                 found.append(token)
     if inner >= 12 and len(found) > 0.3 * inner:
         return frozenset()
@@ -109,6 +115,15 @@ def leak_fault(question: str, fact: Fact) -> Fault | None:
     keys = {*numbers(told), *names(told)}
     left = keys - asked if keys else content_words(told) - content_words(question)
     return None if left else ("leak", "the question already says what the fact says")
+
+
+def type_fault(question: str, details: Sequence[str]) -> Fault | None:
+    """A fact whose only details are amounts is no answer to who, whose, where or why."""
+    first = re.findall(r"[^\W\d_]+", question.split("?")[0].rsplit(".", 1)[-1].casefold())[:1]
+    amounts = details and all(is_number((words(d) or [""])[0]) for d in details)
+    if amounts and first and first[0] in ("who", "whose", "whom", "where", "why"):
+        return "type", f"asks {first[0]}, the fact says how much or when"
+    return None
 
 
 def example_fault(question: str, source: str, example_words: frozenset[str]) -> Fault | None:

@@ -2,8 +2,8 @@
 
 The teacher reads numbered sentences and answers with lines that begin with such a number; the number, not the
 teacher's memory, gives the quote and its byte span. A line whose numbers or names are not in that sentence (or in the
-sentence before, which "it" may point to) is thrown out. A sentence that has a number or a name and got no fact that held
-is a fact as it stands, so that nothing examinable is lost with the teacher's mood.
+sentence before, which "it" may point to) is thrown out. A sentence that got no fact that
+held is a fact as it stands, so that nothing examinable is lost with the teacher's mood.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ def weigh(facts: Sequence[Fact], leaves: Sequence[Leaf]) -> list[Fact]:
     Signs that need no model: the person's seeds and outline speak of it, it can be examined (a number or a name), its
     words come up elsewhere in the document, as what matters does in a talk; and one that does: the teacher listed it.
     """
-    seeds = {leaf.path: Counter(w for s in leaf.seeds for w in content_words(s.question + " " + s.answer)) for leaf in leaves}
+    seeds = {
+        leaf.path: Counter(w for s in leaf.seeds for w in content_words(s.question + " " + s.answer)) for leaf in leaves
+    }
     outlines = {leaf.path: content_words(leaf.task + " " + leaf.domain) for leaf in leaves}
     common = Counter((f.leaf, w) for f in facts for w in content_words(f.statement))
     weighed = []
@@ -150,9 +152,7 @@ def without_twins(facts: Sequence[Fact]) -> list[Fact]:
 
 
 def _numbered(chunk: Chunk) -> list[_Numbered]:
-    return [
-        _Numbered(text=s.text, start=chunk.start + s.start, end=chunk.start + s.end) for s in sentences(chunk.text)
-    ]
+    return [_Numbered(text=s.text, start=chunk.start + s.start, end=chunk.start + s.end) for s in sentences(chunk.text)]
 
 
 def _holds(statement: str, own: Sequence[_Numbered], index: int, chunk: Chunk) -> bool:

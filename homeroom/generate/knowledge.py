@@ -3,7 +3,7 @@
 Requests are made in waves, so that a budget that ends early has treated all facts alike: first one round of questions
 about each fact, then one rewrite of each chunk, then the next round from another angle, and so on. The teacher writes
 only the questions; the answer is the fact itself, which has already been checked against the document, so that no
-answer can be invented. Code adds what needs no model: a sentence to complete, yes or no with a wrong twin, a name to explain.
+answer can be invented. Code adds what needs no model: a sentence to complete, yes or no with a wrong twin.
 
 Source of the mix of questions and rewrites: Synthetic Mixed Training (arXiv 2603.23562); of the even coverage of facts:
 Mecklenburg et al. (arXiv 2404.00213).
@@ -71,7 +71,7 @@ def _question_ask(fact: Fact, chunk: Chunk, subject: str, wave: int, config: Sam
         answer = f"Answer: {example['answer']}"
         turns.append(fill(prompt["user"], statement=example["fact"], about=example["about"], answer=answer, angle=""))
         turns.append(example["questions"])
-    details = key_details(fact.statement)
+    details = [d for d in key_details(fact.statement) if not set(words(d)) <= set(words(chunk.title))]
     answer = f"Answer: {details[-1 - wave % len(details)]}" if details else "Answer: the whole fact"
     angle = prompt["angles"][wave % len(prompt["angles"])]
     about = f"{subject}, {topic_of(chunk)}"
@@ -98,9 +98,7 @@ def _rewrite_ask(chunk: Chunk, subject: str, wave: int, config: Samples) -> Ask:
         subject=subject,
     )
     limit = min(prompt["max_tokens"], 60 + 2 * len(chunk.text.split()))
-    asked = request(
-        prompt["system"], text, max_tokens=limit, temperature=config.temperature, seed=config.seed + wave
-    )
+    asked = request(prompt["system"], text, max_tokens=limit, temperature=config.temperature, seed=config.seed + wave)
     return Ask(kind="rewrite", request=asked, chunk=chunk)
 
 
@@ -167,8 +165,10 @@ def _sift(
             fault = _question_fault(draft, fact, chunk) or (
                 attribution(question, fact) if draft.kind == "direct" else None
             )
-        fault = fault or duplicate(draft.text or draft.messages[0].content) or exam_wording(
-            draft.text if draft.text else draft.messages[0].content
+        fault = (
+            fault
+            or duplicate(draft.text or draft.messages[0].content)
+            or exam_wording(draft.text if draft.text else draft.messages[0].content)
         )
         if fault and draft.kind == "passage":
             fault = None  # the document itself is what is taught
@@ -190,6 +190,7 @@ def _question_fault(sample: Sample, fact: Fact, chunk: Chunk) -> checks.Fault | 
         or checks.name_fault(question, set(words(f"{source} {chunk.text}")))
         or checks.example_fault(question, f"{source} {chunk.text}", _example_words())
         or checks.leak_fault(question, fact)
+        or checks.type_fault(question, key_details(fact.statement))
     )
 
 

@@ -30,6 +30,4 @@ def request(
     messages = [Message(role="system", content=system)]
     for index, text in enumerate(turns):
         messages.append(Message(role="assistant" if index % 2 else "user", content=text))
-    return Request(
-        messages=tuple(messages), max_tokens=max_tokens, temperature=temperature, seed=seed, stop=stop
-    )
+    return Request(messages=tuple(messages), max_tokens=max_tokens, temperature=temperature, seed=seed, stop=stop)

@@ -2,8 +2,8 @@
 
 Two ways. Where every example rewrites its context by exchanging words (a house style, plain language, terms of art),
 the examples themselves say which words become which. Then the teacher only writes new texts that contain those words,
-and code makes the exchange: no answer can be wrong. For any other skill the teacher invents tasks (`grounded` ones get a
-new context each) and answers them with the person's examples before it.
+and code makes the exchange: no answer can be wrong. For any other skill the teacher invents tasks (a
+`grounded` one gets a new context each) and answers them with the person's examples before it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def edits_of(seeds: Sequence[Seed]) -> list[Edit]:
     found: dict[str, str] = {}
     for seed in seeds:
         before, after = _tokens(seed.context), _tokens(seed.answer)
-        matcher = difflib.SequenceMatcher(a=[t.casefold() for t in before], b=[t.casefold() for t in after], autojunk=False)
+        matcher = difflib.SequenceMatcher(
+            a=[t.casefold() for t in before], b=[t.casefold() for t in after], autojunk=False
+        )
         if not seed.context or matcher.ratio() < 0.6:
             return []
         for kind, i1, i2, j1, j2 in matcher.get_opcodes():
@@ -158,15 +160,20 @@ def _text_asks(leaf: Leaf, edits: Sequence[Edit], config: Samples) -> Iterator[t
     for turn in range(min(rounds, len(prompt["topics"]))):
         for edit in edits:
             own = [s.context for s in leaf.seeds if re.search(rf"\b{re.escape(edit.old)}\b", s.context, re.IGNORECASE)]
-            others = random.Random(f"{edit.old}{turn}").sample([s.context for s in leaf.seeds if s.context not in own], 2)
+            others = random.Random(f"{edit.old}{turn}").sample(
+                [s.context for s in leaf.seeds if s.context not in own], 2
+            )
             shown = "\n".join(f"- {t}" for t in [*others, *own])
             phrase = f'word "{edit.old}"' if " " not in edit.old else f'words "{edit.old}"'
-            yield edit, request(
-                prompt["system"],
-                fill(prompt["user"], examples=shown, topic=prompt["topics"][turn], wanted=phrase),
-                max_tokens=prompt["max_tokens"],
-                temperature=config.temperature,
-                seed=config.seed + turn,
+            yield (
+                edit,
+                request(
+                    prompt["system"],
+                    fill(prompt["user"], examples=shown, topic=prompt["topics"][turn], wanted=phrase),
+                    max_tokens=prompt["max_tokens"],
+                    temperature=config.temperature,
+                    seed=config.seed + turn,
+                ),
             )
 
 
@@ -235,13 +242,15 @@ def _answered(leaf: Leaf, ask: Ask, config: Samples) -> list[tuple[Seed, checks.
         listed = "\n".join(f"- {' '.join((s.context if grounded else s.question).split())}" for s in shown)
         text = fill(prompt["user"], task=leaf.task or "as in the examples", examples=listed)
         asked.append(
-            request(
-                prompt["system"], text, max_tokens=prompt["max_tokens"], temperature=0.9, seed=config.seed + turn
-            )
+            request(prompt["system"], text, max_tokens=prompt["max_tokens"], temperature=0.9, seed=config.seed + turn)
         )
     lines = [line for reply in ask(asked) for line in _lines(reply)]
     tasks = [
-        Seed(question=chance.choice(leaf.seeds).question if grounded else line, context=line if grounded else "", answer="-")
+        Seed(
+            question=chance.choice(leaf.seeds).question if grounded else line,
+            context=line if grounded else "",
+            answer="-",
+        )
         for line in dict.fromkeys(lines)
     ]
     replies = ask([_answer_request(leaf, task, chance) for task in tasks])

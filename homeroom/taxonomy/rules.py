@@ -2,7 +2,8 @@
 
 The verdict is the one of InstructLab's own tools (`ilab taxonomy diff`), which take the version from the file:
 knowledge needs version 3, skills may have 1, 2 or 3. Where Homeroom is kinder it is by an addition: `document` may
-be the name of a file or folder beside the `qna.yaml`, or a list of such names. Advice that changes no verdict is a
+be the name of a file or folder beside the `qna.yaml`, or a list of such names. Where it is stricter it is for
+safety: anchors, tags, control characters, repeated keys and 1 MiB (`parse.py`). Advice that changes no verdict is a
 warning.
 """
 
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from yaml import YAMLError
+from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from homeroom.core.errors import ContentError
@@ -79,11 +82,14 @@ def _version(place: Place, faults: Faults) -> int:
     if "version" not in place.fields:
         return 1
     node = place.fields["version"][1]
+    value: object = None
     try:
-        version = int(float(node.value)) if isinstance(node, ScalarNode) and len(node.value) < 20 else 1
-    except (ValueError, OverflowError):
+        if isinstance(node, ScalarNode) and len(node.value) < 20:
+            value = SafeConstructor().construct_object(node)
+        version = int(value)  # type: ignore[call-overload]
+    except (ValueError, OverflowError, TypeError, YAMLError):
         version = 1
-    if kind_of(node) != "a number" or float(version) != float(node.value):
+    if kind_of(node) != "a number" or value != version:
         found = f"{node.value[:40]!r}" if isinstance(node, ScalarNode) else kind_of(node)
         faults.error(
             node.start_mark,

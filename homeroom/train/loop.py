@@ -21,6 +21,7 @@ from homeroom.core.files import hash_file, hash_folder, hash_value, read_jsonl, 
 from homeroom.core.types import Progress, Sample, no_progress
 from homeroom.models.student import load_student, pick_device, save_student, use_cores
 from homeroom.train import attention, lora
+from homeroom.train.allocator import steady_memory
 from homeroom.train.batches import pack, schedule
 from homeroom.train.checkpoints import Cursor, load_checkpoint, save_checkpoint
 from homeroom.train.loss import plain_loss, row_loss
@@ -103,7 +104,7 @@ def train(
     total = sum(step.tokens for step in steps)
     saved_at, saving = time.monotonic(), 0.0
 
-    with StopSignals() as stop, metrics.open("a", encoding="utf-8") as log:
+    with StopSignals() as stop, steady_memory(), metrics.open("a", encoding="utf-8") as log:
         for step in steps[cursor.step :]:
             began = time.monotonic()
             loss = 0.0

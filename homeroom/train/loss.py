@@ -1,7 +1,7 @@
 """The loss of a row: how surprised the student is by the tokens it should say next, summed.
 
 `row_loss` is what training uses: one packed row, and logits for learned tokens only, in pieces, so that the largest
-tensor is 512 x vocabulary rather than row x vocabulary. `plain_loss` is the same number from the model's own forward
+tensor is 1,024 x vocabulary rather than row x vocabulary. `plain_loss` is the same number from the model's own forward
 pass, one sample at a time; it is the test of the other, and the way for models that cannot be packed.
 """
 
@@ -18,7 +18,8 @@ from torch.nn.functional import cross_entropy
 from homeroom.train.batches import Row
 from homeroom.train.template import Encoded
 
-PIECE = 512  # tokens whose logits exist at one time
+PIECE = 1024  # tokens whose logits exist at one time
+CACHED = 64  # of them in float32
 
 
 def row_loss(model: Any, row: Row) -> torch.Tensor:
@@ -44,23 +45,20 @@ def plain_loss(model: Any, samples: Sequence[Encoded]) -> torch.Tensor:
 class _HeadLoss(torch.autograd.Function):
     """Output layer and cross-entropy in one, a piece at a time; the gradient is made on the way forward.
 
-    Nothing is computed twice: the backward pass of cross-entropy is softmax minus one-hot, and softmax is at hand.
+    Nothing is computed twice: the gradient of cross-entropy is softmax minus one-hot, and softmax is at hand. The
+    softmax runs in float32 over a few rows at a time, which stay in the processor's cache.
     """
 
     @staticmethod
     def forward(ctx: Any, hidden_NC: torch.Tensor, head_VC: torch.Tensor, targets_N: torch.Tensor, scale: float):
         total = torch.zeros((), device=hidden_NC.device, dtype=torch.float32)
         hidden_grad_NC = torch.empty_like(hidden_NC)
-        head_grad_VC = torch.zeros_like(head_VC) if head_VC.requires_grad else None
+        head_grad_VC = torch.zeros_like(head_VC) if ctx.needs_input_grad[1] else None
         for start in range(0, len(targets_N), PIECE):
             piece = slice(start, start + PIECE)
-            logits_NV = (hidden_NC[piece] @ head_VC.T).float().mul_(scale)
-            targets = targets_N[piece, None]
-            log_z = logits_NV.logsumexp(-1, keepdim=True)
-            total += (log_z - logits_NV.gather(1, targets)).sum()
-            grad_NV = logits_NV.sub_(log_z).exp_()
-            grad_NV.scatter_add_(1, targets, torch.full_like(log_z, -1.0))
-            grad_NV = grad_NV.mul_(scale).to(hidden_NC.dtype)
+            grad_NV = hidden_NC[piece] @ head_VC.T  # logits still; turned into their gradient in place
+            for rows, targets in zip(grad_NV.split(CACHED), targets_N[piece].split(CACHED), strict=True):
+                total += _to_gradient(rows, targets[:, None], scale)
             torch.mm(grad_NV, head_VC, out=hidden_grad_NC[piece])
             if head_grad_VC is not None:
                 head_grad_VC.addmm_(grad_NV.T, hidden_NC[piece])
@@ -70,4 +68,16 @@ class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor):
         hidden_grad_NC, head_grad_VC = ctx.saved_tensors
-        return hidden_grad_NC * grad.to(hidden_grad_NC.dtype), None if head_grad_VC is None else head_grad_VC * grad, None, None
+        head_grad_VC = head_grad_VC if head_grad_VC is None else head_grad_VC * grad
+        return hidden_grad_NC * grad, head_grad_VC, None, None
+
+
+def _to_gradient(logits_NV: torch.Tensor, targets: torch.Tensor, scale: float) -> torch.Tensor:
+    """Replace logits by the gradient of their summed cross-entropy, and return that sum."""
+    work_NV = logits_NV.float().mul_(scale)
+    work_NV -= work_NV.amax(1, keepdim=True)
+    wanted = work_NV.gather(1, targets)
+    total = work_NV.exp_().sum(1, keepdim=True)
+    work_NV.mul_(scale / total).scatter_add_(1, targets, torch.full_like(total, -scale))
+    logits_NV.copy_(work_NV)
+    return (total.log() - wanted).sum()

@@ -66,6 +66,7 @@ def test_every_faulty_line_is_named_at_once_blank_lines_counted(tmp_path):
         ({**WEEKS, "kind": "choice", "choices": ["9 weeks"]}, "a choice needs 2 to 10 choices"),
         ({**WEEKS, "kind": "choice", "choices": ["9 weeks", "Nine weeks"]}, "two choices are the same"),
         ({**WEEKS, "kind": "choice", "choices": ["red", "blue"]}, "names 0 of the 2 choices"),
+        ({**WEEKS, "kind": "yes_no", "answer": "Yes.", "check": "csv"}, "no effect on a yes_no"),
         ({**WEEKS, "kind": "yes_no"}, "whether yes or no"),
         ({**WEEKS, "kind": "rewrite"}, "a rewrite needs the context"),
         ({**WEEKS, "kind": "rubric"}, "need a judge"),

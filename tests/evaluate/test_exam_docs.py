@@ -5,7 +5,7 @@ from pathlib import Path
 from homeroom.core.types import Question
 from homeroom.evaluate.checks import CHECKS
 from homeroom.evaluate.exam import to_question
-from homeroom.evaluate.words import words
+from homeroom.core.words import words
 
 PAGE = (Path(__file__).parents[2] / "docs" / "exam.md").read_text(encoding="utf-8")
 

@@ -1,6 +1,6 @@
 import pytest
 
-from homeroom.evaluate.words import MAX_CHARACTERS, find, is_number, without, words
+from homeroom.core.words import MAX_CHARACTERS, find, is_number, without, words
 
 
 @pytest.mark.parametrize(

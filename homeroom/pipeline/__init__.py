@@ -1,0 +1,5 @@
+"""Plan and run a course: which stages are stale and why, how the work fits into a time, and the stages themselves.
+
+In: a course folder. Out: the folders below its `out/`. `run.py` goes through `stages.py` in order; `course.py` opens
+models when they are needed; `plan.py` says beforehand what it will take. Read `run.py` first.
+"""

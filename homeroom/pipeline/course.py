@@ -1,0 +1,226 @@
+"""A course while it is worked on: its folder, recipe and leaves, and the models that it opens when they are needed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from homeroom.core.config import Recipe, read_recipe
+from homeroom.core.errors import ContentError, MachineError
+from homeroom.core.files import hash_file, hash_value, read_json, read_record
+from homeroom.core.types import Answer, Leaf, Message, Progress, Reply, Request, no_progress
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Course:
+    """A course while it is worked on: what was read, and what is open."""
+
+    folder: Path
+    recipe: Recipe
+    leaves: tuple[Leaf, ...] = ()
+    progress: Progress = no_progress
+    say: Say = lambda text: None
+    budget: dict[str, Any] = field(default_factory=dict)
+    _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _teacher: Any = None
+    _student: Path | None = None
+
+    @property
+    def out(self) -> Path:
+        """Where everything that is made lies."""
+        return self.folder / "out"
+
+    @property
+    def teacher_name(self) -> str:
+        """What the recipe calls the teacher."""
+        teacher = self.recipe.teacher
+        return f"{teacher.model} at {teacher.url}" if teacher.url else teacher.model
+
+    def teacher(self) -> Any:
+        """Return the teacher's endpoint, started when it is first needed."""
+        if self._teacher is None:
+            self._teacher = self._open.enter_context(open_teacher(self.recipe, self.out, self.say))
+        return self._teacher
+
+    def student(self) -> Path:
+        """Return the base student as a Hugging Face folder, fetched when it is first needed."""
+        if self._student is None:
+            self._student = fetch_student(self.recipe.student.model, self.progress)
+        return self._student
+
+    def rest(self) -> None:
+        """Stop the teacher: its memory is needed for training."""
+        self._open.close()
+        self._teacher = None
+
+    def ask(self, requests: Sequence[Request], *, stage: str, max_tokens: int) -> list[Reply | None]:
+        """Put requests to the teacher until `max_tokens` are generated; kept answers count, so the result is fixed."""
+        from homeroom.models.endpoint import ask_until
+
+        if not requests:
+            return []
+        endpoint, done, spent = self.teacher(), 0, 0
+
+        def told(index: int, reply: Reply) -> None:
+            nonlocal done, spent
+            done, spent = done + 1, spent + reply.completion_tokens
+            part = max(done / len(requests), spent / max_tokens)
+            self.progress(stage, part, 1.0, f"{done} of {len(requests)} asked, {spent:,} tokens")
+
+        keep = self.out / "asked"
+        return ask_until(endpoint, requests, keep=keep, max_tokens=max_tokens, on_reply=told)
+
+
+def open_course(folder: Path, options: tuple[str, ...] = ()) -> Course:
+    """Read a course's recipe and taxonomy.
+
+    Raises:
+        ContentError: the folder has no valid leaf, a leaf has a fault, or the recipe has one.
+    """
+    from homeroom.taxonomy.check import format_problem
+    from homeroom.taxonomy.read import read_taxonomy
+
+    if not folder.is_dir():
+        raise ContentError("no such folder", where=str(folder), hint="homeroom init makes one from an example.")
+    recipe = read_recipe(folder, options)
+    taxonomy = read_taxonomy(folder)
+    faults = [p for p in taxonomy.problems if p.severity == "error"]
+    if faults:
+        listed = "\n".join(format_problem(p) for p in faults[:20])
+        raise ContentError(f"{len(faults)} faults in the taxonomy:\n{listed}", hint="homeroom check shows them all.")
+    if not taxonomy.leaves:
+        raise ContentError(
+            "no qna.yaml below knowledge/ or compositional_skills/",
+            where=str(folder),
+            hint="homeroom init DIR --example insurance shows what a course looks like.",
+        )
+    return Course(folder=folder, recipe=recipe, leaves=taxonomy.leaves)
+
+
+# -- models ------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def open_teacher(recipe: Recipe, out: Path, say: Say) -> Iterator[Any]:
+    """Yield the teacher's endpoint: the one the recipe's `url` names, or the local engine on a pulled file.
+
+    Raises:
+        MachineError: it cannot be reached, or the model is missing and cannot be fetched.
+    """
+    from homeroom.models.endpoint import Endpoint
+    from homeroom.models.engine import local_engine
+    from homeroom.models.store import pull
+
+    teacher = recipe.teacher
+    if teacher.url:
+        key = os.environ.get(teacher.api_key_env, "")
+        yield Endpoint(
+            teacher.url, teacher.model, api_key=key, timeout_s=teacher.timeout_s, in_flight=teacher.in_flight
+        )
+        return
+    path = pull(teacher.model)
+    say(f"teacher: starting {teacher.model} on this machine")
+    log = out / "teacher.log"
+    with local_engine(path, slots=teacher.in_flight, context_tokens=teacher.context_tokens, log=log) as endpoint:
+        yield endpoint
+
+
+def fetch_student(name: str, progress: Progress = no_progress) -> Path:
+    """Return a student as a Hugging Face folder: pulled, and unpacked once where it comes as a GGUF file."""
+    from homeroom.models.gguf_import import import_gguf
+    from homeroom.models.store import pull, store_home
+
+    path = pull(name)
+    if path.is_dir():
+        return path
+    folder = store_home() / "imported" / hash_file(path)
+    return folder if (folder / "config.json").is_file() else import_gguf(path, folder)
+
+
+def digest_of(folder: Path) -> str:
+    """Return the sha256 of a model's weights."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise MachineError("no weights (*.safetensors)", where=str(folder))
+    return hash_file(files[0]) if len(files) == 1 else hash_value([hash_file(f) for f in files])
+
+
+def facts_of(name: str) -> dict[str, Any]:
+    """Return a catalog model's licence and note, or {} for any other."""
+    from homeroom.models.catalog import read_catalog
+
+    entry = read_catalog().get(name)
+    return {"licence": entry.licence, "quantised": entry.note} if entry else {}
+
+
+def read_report(course: Path) -> dict[str, Any]:
+    """Return a finished course's report.
+
+    Raises:
+        ContentError: there is none yet.
+    """
+    return read_json(course / "out" / "report" / "report.json")
+
+
+def summary_of(course: Course, stage: str) -> dict[str, Any]:
+    """Return what a finished stage said of itself, or {}."""
+    record = read_record(course.out / stage)
+    return record.summary if record else {}
+
+
+def in_words(summary: dict[str, Any]) -> str:
+    """Return the counts of a stage's summary as a phrase.
+
+    Example:
+        >>> in_words({"kept": 1200, "by_kind": {}, "teacher_tokens": 5})
+        '1,200 kept, 5 teacher tokens'
+    """
+    counts = {k: v for k, v in summary.items() if isinstance(v, int) and not isinstance(v, bool)}
+    return ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in counts.items())
+
+
+def open_answer(name: str, *, endpoint_model: str = "") -> tuple[Answer, dict[str, Any]]:
+    """Return something that answers, and what is known of it, for a course, model folder, .gguf, catalog name or URL.
+
+    Raises:
+        MachineError: it is not there.
+    """
+    if name.startswith(("http://", "https://")):
+        return _remote(name, endpoint_model), {"name": f"{endpoint_model or 'default'} at {name}"}
+    from homeroom.models.torch_engine import TorchEngine
+
+    path = student_folder(name)
+    return TorchEngine(path).answer, {"name": name, "digest": digest_of(path)}
+
+
+def student_folder(name: str) -> Path:
+    """Return the weights to talk to: a course's tuned student, a model folder, a .gguf file, or a catalog name."""
+    path = Path(name)
+    if (path / "out" / "model" / "config.json").is_file():
+        return path / "out" / "model"
+    if (path / "out").is_dir() or (path / "knowledge").is_dir() or (path / "compositional_skills").is_dir():
+        raise MachineError("has no tuned student yet", where=name, hint=f"homeroom run {name}")
+    return fetch_student(name)
+
+
+def _remote(url: str, model: str) -> Answer:
+    from homeroom.models.endpoint import Endpoint, ask_all
+
+    endpoint = Endpoint(url, model or "default", api_key=os.environ.get("HOMEROOM_API_KEY", ""))
+
+    def answer(conversations: list[tuple[Message, ...]], *, max_tokens: int) -> list[str]:
+        requests = [Request(messages=tuple(c), max_tokens=max_tokens) for c in conversations]
+        return [reply.text for reply in ask_all(endpoint, requests, keep=None)]
+
+    return answer
+
+
+def training_tokens(recipe: Recipe) -> int:
+    """Return what all phases read together, repetitions counted."""
+    return sum(p.tokens for p in recipe.train.phases)

@@ -1,0 +1,151 @@
+"""Run a course: every stage in order, skipping what is up to date and saying why the rest is made.
+
+What a stage is made from (the settings it uses and what the stages before it wrote) is compared with its record; see
+`core/files.py:why_stale`. The teacher starts when the first stage needs it, and every answer of it is kept in
+`out/asked/`, so that a stopped run, a changed setting or a larger budget never asks the same thing twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import homeroom
+from homeroom.core.errors import MachineError
+from homeroom.core.files import (
+    Record,
+    free_gib,
+    hash_file,
+    hash_folder,
+    hash_value,
+    lock_folder,
+    read_jsonl,
+    to_json,
+    why_stale,
+    write_record,
+)
+from homeroom.core.types import Rejected
+from homeroom.pipeline import stages
+from homeroom.pipeline.course import Course, in_words, summary_of, training_tokens
+
+FORMAT = {"documents": 1, "facts": 1, "exam": 1, "samples": 1, "dataset": 1, "train": 1, "report": 1}
+STAGES = tuple(FORMAT)
+MIN_FREE_GIB = 4.0  # a run with the embedded models writes about 3
+
+
+def run(course: Course, *, until: str = "report") -> dict[str, Any]:
+    """Make every stage up to `until` that is not up to date, and return the last one's summary.
+
+    Raises:
+        HomeroomError: as the stages do; what was finished stays, and the next run goes on from there.
+    """
+    _refuse_small_disk(course.out)
+    with lock_folder(course.out):
+        try:
+            for stage in STAGES[: STAGES.index(until) + 1]:
+                make = getattr(stages, f"make_{stage}")
+                inputs, config = made_from(course, stage)
+                _stage(course, stage, inputs, config, make)
+        finally:
+            course.rest()
+    return summary_of(course, until)
+
+
+def _refuse_small_disk(out: Path) -> None:
+    free = free_gib(out)
+    if free < MIN_FREE_GIB:
+        raise MachineError(
+            f"{free:.1f} GiB of disk are free, and a run needs {MIN_FREE_GIB:g}",
+            where=str(out),
+            hint="Free some space, or put the course on another disk.",
+        )
+
+
+def _stage(
+    course: Course, name: str, inputs: dict[str, str], config: dict[str, Any], make: Callable[[Course, Path], dict]
+) -> None:
+    folder = course.out / name
+    wanted = Record(kind=name, format=FORMAT[name], inputs=inputs, config=config, code=homeroom.__version__)
+    why = why_stale(folder, wanted)
+    if not why:
+        course.say(f"{name}: up to date")
+        return
+    course.say(f"{name}: {why}")
+    (folder / "record.json").unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    summary = make(course, folder)
+    seconds = round(time.monotonic() - began, 1)
+    write_record(folder, dataclasses.replace(wanted, seconds=seconds, summary=summary))
+    course.say(f"{name}: done in {_minutes(seconds)}: {in_words(summary)}")
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
+def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the inputs (name -> hash) and settings that decide what a stage makes."""
+    recipe, before = course.recipe, {s: _hash_of(course, s) for s in STAGES[: STAGES.index(stage)]}
+    asked = {"model": recipe.teacher.model, "url": recipe.teacher.url}
+    settings = {
+        "documents": dataclasses.asdict(recipe.documents),
+        "facts": {"teacher": asked, "teacher_tokens": recipe.samples.teacher_tokens},
+        "exam": dataclasses.asdict(recipe.exam),
+        "samples": {**dataclasses.asdict(recipe.samples), "training_tokens": training_tokens(recipe)},
+        "dataset": {**dataclasses.asdict(recipe.dataset), "training_tokens": training_tokens(recipe)},
+        "train": {**dataclasses.asdict(recipe.train), "student": recipe.student.model},
+        "report": dataclasses.asdict(recipe.evaluate),
+    }[stage]
+    leaves = hash_value(list(course.leaves))
+    inputs = {
+        "documents": {"taxonomy": leaves, "files": _hash_sources(course)},
+        "facts": {k: before[k] for k in ("documents",) if k in before},
+        "exam": {"exam.jsonl": _hash_exam(course)} | {k: before[k] for k in ("facts",) if k in before},
+        "samples": {"taxonomy": leaves} | {k: before[k] for k in ("facts", "exam") if k in before},
+        "dataset": {k: before[k] for k in ("samples",) if k in before},
+        "train": {k: before[k] for k in ("dataset",) if k in before},
+        "report": {k: before[k] for k in ("exam", "train") if k in before},
+    }[stage]
+    return inputs, to_json(settings)
+
+
+def _hash_of(course: Course, stage: str) -> str:
+    """Hash what a finished stage made: its files, not when or how."""
+    pattern = {"train": "**/*.safetensors", "report": "report.json"}.get(stage, "*.jsonl")
+    return hash_folder(course.out / stage, pattern)
+
+
+def _hash_exam(course: Course) -> str:
+    path = course.folder / "exam.jsonl"
+    return hash_file(path) if path.is_file() else ""
+
+
+def _hash_sources(course: Course) -> str:
+    """Hash the files of local sources; those in git are named by their commit already."""
+    from homeroom.core.sources import find_files, is_git_address, local_folder
+
+    found = []
+    for leaf in course.leaves:
+        if leaf.source and not is_git_address(leaf.source.repo):
+            folder = local_folder(leaf.source.repo, leaf=leaf.path, course=course.folder)
+            for pattern in leaf.source.patterns:
+                for name in find_files(folder, pattern, inside=folder, where=leaf.path):
+                    found.append([leaf.path, name, hash_file(folder / name)])
+    return hash_value(found)
+
+
+def funnel(folder: Path) -> str:
+    """Return in a few lines what was generated, what was kept, and what was thrown out for which reason."""
+    samples = read_jsonl(folder / "out" / "samples" / "samples.jsonl")
+    rejected = read_jsonl(folder / "out" / "samples" / "rejected.jsonl", Rejected)
+    lines = [f"{len(samples) + len(rejected):,} samples made, {len(samples):,} kept:"]
+    lines += [f"  {n:>6,}  {kind}" for kind, n in Counter(s["kind"] for s in samples).most_common()]
+    lines += [f"{len(rejected):,} thrown out:"]
+    lines += [f"  {n:>6,}  {check}" for check, n in Counter(r.check for r in rejected).most_common()]
+    lines += [f"All of them, with their reasons: {folder / 'out' / 'samples' / 'rejected.jsonl'}"]
+    return "\n".join(lines)

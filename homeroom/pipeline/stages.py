@@ -1,0 +1,305 @@
+"""The stages, in order: each makes one folder below `out/` and returns the summary for its record.
+
+documents -> facts -> exam -> samples -> dataset -> train -> report
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from homeroom.core.errors import ContentError, StageError
+from homeroom.core.files import read_jsonl, read_record, write_json, write_jsonl, write_text
+from homeroom.core.types import Chunk, Fact, Message, Question, Rejected, Reply, Request, Sample, content_id
+from homeroom.pipeline.course import Course, digest_of, facts_of, in_words, summary_of, training_tokens
+
+FACTS_SHARE = 0.35  # of the teacher's tokens at most, so that a long text leaves something to ask about it
+
+
+def make_documents(course: Course, out: Path) -> dict[str, Any]:
+    from homeroom.documents.stage import make_documents
+    from homeroom.models.store import store_home
+
+    cache = store_home() / "git"
+    return make_documents(course.leaves, course.folder, config=course.recipe.documents, out=out, cache=cache)
+
+
+def make_facts(course: Course, out: Path) -> dict[str, Any]:
+    from homeroom.generate.facts import clear_fact, clear_requests, fact_requests, read_facts, weigh, without_twins
+
+    chunks = read_jsonl(course.out / "documents" / "chunks.jsonl", Chunk)
+    limit = int(course.recipe.samples.teacher_tokens * FACTS_SHARE)
+    replies = course.ask(fact_requests(chunks), stage="facts", max_tokens=limit)
+    facts = [f for c, r in zip(chunks, replies, strict=True) for f in read_facts(c, r)]
+    facts = weigh(without_twins(facts), course.leaves)
+    spent = _tokens(replies)
+    unclear = clear_requests(facts, chunks)
+    answers = course.ask([r for _, r in unclear], stage="facts", max_tokens=max(1, limit - spent))
+    by_id = {c.id: c for c in chunks}
+    clearer = {f.id: clear_fact(f, by_id[f.chunk], a) for (f, _), a in zip(unclear, answers, strict=True)}
+    facts = [clearer.get(f.id, f) for f in facts]
+    write_jsonl(out / "facts.jsonl", facts)
+    return {"facts": len(facts), "teacher_tokens": spent + _tokens(answers)}
+
+
+def make_exam(course: Course, out: Path) -> dict[str, Any]:
+    """Keep what the person wrote, and let the teacher write the splits that are missing."""
+    from homeroom.evaluate.exam import read_exam as read_written
+    from homeroom.generate.exam_questions import exam_asks, read_exam
+
+    path = course.folder / "exam.jsonl"
+    written = read_written(path) if path.is_file() else []
+    facts = read_jsonl(course.out / "facts" / "facts.jsonl", Fact)
+    have = {q.split for q in written}
+    questions, spent = list(written), 0
+    if facts and not {"quiz", "dev", "final"} <= have:
+        asks = exam_asks(facts, config=course.recipe.exam)
+        replies = course.ask([r for _, r in asks], stage="exam", max_tokens=course.recipe.exam.max_tokens)
+        questions += read_exam(asks, replies, all_facts=facts, written=written, config=course.recipe.exam)
+        spent = _tokens(replies)
+    if not any(q.split == "final" for q in questions):
+        raise ContentError(
+            "no exam question could be made, so nothing could be shown at the end",
+            where=str(path),
+            hint="Write at least ten questions into exam.jsonl (docs/exam.md), or add facts with numbers or names.",
+        )
+    counts = {}
+    for split in ("quiz", "dev", "final"):
+        rows = [q for q in questions if q.split == split]
+        write_jsonl(out / f"{split}.jsonl", rows)
+        counts[split] = len(rows)
+    return {**counts, "written_by_hand": len(written), "teacher_tokens": spent}
+
+
+def _exam(course: Course) -> list[Question]:
+    return [q for s in ("quiz", "dev", "final") for q in read_jsonl(course.out / "exam" / f"{s}.jsonl", Question)]
+
+
+def make_samples(course: Course, out: Path) -> dict[str, Any]:
+    from homeroom.generate.coverage import cover
+    from homeroom.generate.knowledge import knowledge_asks, read_knowledge, seed_samples
+    from homeroom.generate.skill import skill_samples
+
+    recipe, exam = course.recipe, _exam(course)
+    chunks = read_jsonl(course.out / "documents" / "chunks.jsonl", Chunk)
+    facts = read_jsonl(course.out / "facts" / "facts.jsonl", Fact)
+    already = summary_of(course, "facts").get("teacher_tokens", 0) + summary_of(course, "exam").get("teacher_tokens", 0)
+    left = max(500, recipe.samples.teacher_tokens - already)
+    skills = [leaf for leaf in course.leaves if leaf.kind != "knowledge"]
+    for_skill = left // len(course.leaves)
+    samples: list[Sample] = list(seed_samples([x for x in course.leaves if x.kind == "knowledge"]))
+    rejected: list[Rejected] = []
+    covered, spent = None, 0
+    if facts:
+        mine = left - for_skill * len(skills)
+        training = int(training_tokens(recipe) * (1 - recipe.dataset.replay_share))
+        covered = cover(facts, teacher_tokens=mine, training_tokens=training)
+        asks = knowledge_asks(covered.facts, chunks, config=recipe.samples)
+        replies = course.ask([a.request for a in asks], stage="samples", max_tokens=mine)
+        teacher, spent = _identity(course), spent + _tokens(replies)
+        sifted = read_knowledge(asks, replies, covered.facts, chunks, all_facts=facts, exam=exam, teacher=teacher)
+        samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
+    for leaf in skills:
+        budget = [for_skill]
+
+        def ask(requests: Sequence[Request], budget: list[int] = budget) -> list[Reply | None]:
+            replies = course.ask(requests, stage="samples", max_tokens=max(1, budget[0]))
+            budget[0] -= _tokens(replies)
+            return replies
+
+        sifted = skill_samples(leaf, ask, config=recipe.samples, exam=exam, teacher=_identity(course))
+        samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
+        spent += for_skill - budget[0]
+    _refuse_empty(course, samples, rejected)
+    write_jsonl(out / "samples.jsonl", samples)
+    write_jsonl(out / "rejected.jsonl", rejected)
+    summary = {"kept": len(samples), "rejected": len(rejected), "teacher_tokens": spent + already}
+    if covered:
+        summary |= {"facts_covered": len(covered.facts), "facts_known": covered.known}
+    return summary
+
+
+def _refuse_empty(course: Course, samples: Sequence[Sample], rejected: Sequence[Rejected]) -> None:
+    """Say which leaves got nothing: an empty set must not pass for a success."""
+    for leaf in course.leaves:
+        made = sum(1 for s in samples if s.leaf == leaf.path and s.kind != "seed")
+        thrown = sum(1 for r in rejected if r.sample.leaf == leaf.path)
+        if not made:
+            raise StageError(
+                f"the teacher gave nothing that could be kept ({thrown} samples rejected)",
+                where=leaf.path,
+                hint="Read out/samples/rejected.jsonl, give more teacher tokens (-o samples.teacher_tokens=...), or "
+                "another teacher.",
+            )
+
+
+def _tokens(replies: Sequence[Reply | None]) -> int:
+    return sum(r.completion_tokens for r in replies if r)
+
+
+def _identity(course: Course) -> str:
+    return course.recipe.teacher.model
+
+
+def make_dataset(course: Course, out: Path) -> dict[str, Any]:
+    from homeroom.generate.mix import card, mix
+
+    samples = read_jsonl(course.out / "samples" / "samples.jsonl", Sample)
+    rejected = read_jsonl(course.out / "samples" / "rejected.jsonl", Rejected)
+    course.rest()
+    replay = _replay(course) if course.recipe.dataset.replay_share else []
+    mixed = mix(
+        samples,
+        replay,
+        count=_sample_tokens(course.student()),
+        tokens=training_tokens(course.recipe),
+        config=course.recipe.dataset,
+    )
+    write_jsonl(out / "train.jsonl", mixed.samples)
+    leaves = [leaf.path for leaf in course.leaves]
+    text = card(mixed, rejected, teacher=course.teacher_name, student=course.recipe.student.model, leaves=leaves)
+    write_text(out / "card.md", text)
+    return {"samples": len(mixed.samples), "tokens_a_pass": sum(mixed.tokens.values()), "by_kind": mixed.tokens}
+
+
+def _sample_tokens(student: Path) -> Callable[[Sample], int]:
+    """Return what a sample costs in training, the system prompt left out: a row of many samples has it once."""
+    from transformers import AutoTokenizer
+
+    from homeroom.train.template import encode
+
+    tokenizer = AutoTokenizer.from_pretrained(student, local_files_only=True)
+    return lambda s: len(encode(s, tokenizer, eos_id=tokenizer.eos_token_id, max_tokens=2048).ids)
+
+
+def _replay(course: Course) -> list[Sample]:
+    """Return the base student's answers to general prompts; they are the same for every course, so they are kept."""
+    from homeroom.generate.replay import replay_prompts, replay_samples
+    from homeroom.models.store import store_home
+    from homeroom.models.torch_engine import TorchEngine
+
+    prompts, others = replay_prompts(), [*shipped("retention/general"), *shipped("retention/control"), *_exam(course)]
+    digest = digest_of(course.student())
+    kept = store_home() / "replay" / f"{content_id(digest, prompts, [q.question for q in others])}.jsonl"
+    if not kept.is_file():
+        engine = TorchEngine(course.student())
+
+        def told(done: int, total: int) -> None:
+            course.progress("dataset", done, total, "the base answers general prompts")
+
+        def answer(conversations: list[tuple[Message, ...]], *, max_tokens: int) -> list[str]:
+            return engine.answer(conversations, max_tokens=max_tokens, on_progress=told)
+
+        write_jsonl(kept, replay_samples(answer, prompts, exam=others, model=course.recipe.student.model))
+    return read_jsonl(kept, Sample)
+
+
+def shipped(name: str) -> list[Question]:
+    """Return a suite that ships with Homeroom: "retention/general" or "retention/control"."""
+    from homeroom.evaluate.exam import read_exam
+
+    return read_exam(Path(str(resources.files("homeroom.data") / f"{name}.jsonl")))
+
+
+def make_train(course: Course, out: Path) -> dict[str, Any]:
+    from homeroom.train.phases import train_phases
+
+    course.rest()
+    samples = read_jsonl(course.out / "dataset" / "train.jsonl", Sample)
+    results = train_phases(
+        course.student(),
+        {p.name: samples for p in course.recipe.train.phases},
+        config=course.recipe.train,
+        out=course.out / "runs",
+        model_out=course.out / "model",
+        progress=course.progress,
+    )
+    write_json(out / "result.json", [dataclasses.asdict(r) for r in results])
+    return {
+        "tokens": sum(r.tokens for r in results),
+        "steps": sum(r.steps for r in results),
+        "seconds": sum(r.seconds for r in results),
+        "tokens_per_second": results[-1].tokens_per_second,
+        "loss_last": results[-1].loss_last,
+        "dtype": results[-1].dtype,
+    }
+
+
+def make_report(course: Course, out: Path) -> dict[str, Any]:
+    from homeroom.evaluate.stage import evaluate_models
+    from homeroom.models.torch_engine import TorchEngine
+
+    course.rest()
+    exam, base = _exam(course), course.student()
+    report = evaluate_models(
+        exam,
+        shipped("retention/general"),
+        shipped("retention/control"),
+        base=TorchEngine(base).answer,
+        tuned=TorchEngine(course.out / "model").answer,
+        passages=_passages(course, exam),
+        config=course.recipe.evaluate,
+        out=out,
+        facts_about=_about(course, base),
+        progress=course.progress,
+    )
+    return {"verdict": report["verdict"], "closed_book": report["closed_book"], "retention": report["retention"]}
+
+
+def _passages(course: Course, exam: Sequence[Question]) -> dict[str, str]:
+    chunks = read_jsonl(course.out / "documents" / "chunks.jsonl", Chunk)
+    found = {}
+    for question in exam:
+        text = next((c.text for c in chunks if question.source and question.source in c.text), "")
+        if text and question.kind != "rewrite":
+            found[question.id] = text
+    return found
+
+
+def _about(course: Course, base: Path) -> dict[str, Any]:
+    """Return what the report says of models, data, time and machine."""
+    from homeroom.models.machine import describe
+
+    rejected = read_jsonl(course.out / "samples" / "rejected.jsonl", Rejected)
+    made = summary_of(course, "samples")
+    stages = []
+    for stage in ("documents", "facts", "exam", "samples", "dataset", "train"):
+        record = read_record(course.out / stage)
+        if record:
+            stages.append({"name": stage, "seconds": record.seconds, "note": in_words(record.summary)})
+    machine, student = describe(), course.recipe.student.model
+    return {
+        "course": course.folder.resolve().name,
+        "title": ", ".join(leaf.path.rsplit("/", 1)[-1] for leaf in course.leaves[:3]),
+        "models": {
+            "base": {"name": student, "digest": digest_of(base), **facts_of(student)},
+            "tuned": {"name": "this course's student", "digest": digest_of(course.out / "model")},
+            "teacher": {"name": course.teacher_name, **facts_of(course.recipe.teacher.model)},
+        },
+        "funnel": {
+            "made": made.get("kept", 0) + made.get("rejected", 0),
+            "kept": made.get("kept", 0),
+            "rejected": dict(Counter(f"{r.check}: {_general(r.reason)}" for r in rejected).most_common(12)),
+        },
+        "taught": {
+            "facts": made.get("facts_known", 0),
+            "covered": made.get("facts_covered", 0),
+            "samples": made.get("kept", 0),
+            "documents": summary_of(course, "documents").get("documents", 0),
+        },
+        "stages": stages,
+        "budget": {
+            "limit_s": course.budget.get("seconds"),
+            "teacher_tokens": made.get("teacher_tokens", 0),
+            "train_tokens": summary_of(course, "train").get("tokens", 0),
+        },
+        "machine": f"{machine.cpus} cores, {machine.memory_gib:.0f} GiB, {machine.platform}",
+    }
+
+
+def _general(reason: str) -> str:
+    return reason.split(" is not in ")[-1] and ("not in the source" if " is not in " in reason else reason)
