@@ -34,14 +34,17 @@ class Commands(click.Group):
     """A group that imports a command's file when the command is named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order in which people meet them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
         if cmd_name not in COMMANDS:
             return None
         return getattr(importlib.import_module(f"homeroom.cli.{cmd_name}"), cmd_name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command, or name the nearest one."""
         from homeroom.core.files import nearest
 
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
@@ -49,6 +52,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -81,10 +85,6 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, so that everything is put down as after Ctrl-C."""
 
 
 def _terminated(number: int, frame: object) -> None:

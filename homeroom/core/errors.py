@@ -1,11 +1,11 @@
 """What can go wrong, as a person meets it: where, what, and how to mend it.
 
-    HomeroomError                  exit code 1
-    ├── UsageError (ValueError)            2   a wrong argument or option
-    ├── ContentError (ValueError)          3   a faulty qna.yaml, document, exam or recipe
-    ├── MachineError (RuntimeError)        4   memory, disk, network, a model that is missing
-    ├── RefusedError (PermissionError)     5   a policy or a gate says no
-    └── StageError (RuntimeError)          1   a stage ran and did not give what it must
+HomeroomError                  exit code 1
+├── UsageError (ValueError)            2   a wrong argument or option
+├── ContentError (ValueError)          3   a faulty qna.yaml, document, exam or recipe
+├── MachineError (RuntimeError)        4   memory, disk, network, a model that is missing
+├── RefusedError (PermissionError)     5   a policy or a gate says no
+└── StageError (RuntimeError)          1   a stage ran and did not give what it must
 """
 
 from __future__ import annotations

@@ -254,7 +254,10 @@ def why_stale(folder: Path, wanted: Record) -> str:
     settings = [n for n in sorted(set(have.config) | set(wanted.config)) if have.config.get(n) != wanted.config.get(n)]
     return "; ".join(
         part
-        for part in (f"changed: {', '.join(changed)}" * bool(changed), f"setting: {', '.join(settings)}" * bool(settings))
+        for part in (
+            f"changed: {', '.join(changed)}" * bool(changed),
+            f"setting: {', '.join(settings)}" * bool(settings),
+        )
         if part
     )
 

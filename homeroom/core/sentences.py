@@ -187,7 +187,9 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-_LETTERED = re.compile(r"\b(?:letter|plan|section|part|type|class|group|level|grade|vitamin|option|form|row|gate)\s+$", re.I)
+_LETTERED = re.compile(
+    r"\b(?:letter|plan|section|part|type|class|group|level|grade|vitamin|option|form|row|gate)\s+$", re.I
+)
 
 
 def _is_border(text: str, begin: int, match: re.Match[str], end: int) -> bool:

@@ -196,13 +196,17 @@ class Reply:
 class Answer(Protocol):
     """Anything that answers conversations, in order: the student in torch, or an endpoint behind a function."""
 
-    def __call__(self, conversations: list[tuple[Message, ...]], *, max_tokens: int) -> list[str]: ...
+    def __call__(self, conversations: list[tuple[Message, ...]], *, max_tokens: int) -> list[str]:
+        """Return one answer a conversation."""
+        ...
 
 
 class Progress(Protocol):
     """Told of each finished unit of work; the command line draws a bar with an ETA from it."""
 
-    def __call__(self, stage: str, done: float, total: float, note: str = "") -> None: ...
+    def __call__(self, stage: str, done: float, total: float, note: str = "") -> None:
+        """Take note that `done` of `total` units of a stage are done."""
+        ...
 
 
 def no_progress(stage: str, done: float, total: float, note: str = "") -> None:

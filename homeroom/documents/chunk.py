@@ -151,7 +151,7 @@ def _even_borders(atoms: list[_Atom], max_words: int) -> list[int]:
 
 def _atoms(text: str, body: _Body, max_words: int) -> list[_Atom]:
     """Return what is never cut: blocks that are small, else sentences, else words; together they cover the body."""
-    small = max(1, max_words // 16)  # smaller neighbours in a block are one atom, so that the search stays fast
+    small = max(1, max_words // 16)  # smaller ones join the next, so that the search stays fast
     atoms: list[_Atom] = []
     for block in blocks(text, body.start, body.end):
         first = True
@@ -161,7 +161,11 @@ def _atoms(text: str, body: _Body, max_words: int) -> list[_Atom]:
             first = False
             for number, (part_start, part_end) in enumerate(_words_apart(text, start, end, max_words)):
                 words = num_words(text[part_start:part_end])
-                atoms.append(_Atom(part_start, part_end, words, 1.0 if number else price))
+                before = atoms[-1] if atoms else None
+                if before and before.words < small and before.words + words <= max_words // 4:
+                    atoms[-1] = _Atom(before.start, part_end, before.words + words, before.price)
+                else:
+                    atoms.append(_Atom(part_start, part_end, words, 1.0 if number else price))
     return atoms
 
 

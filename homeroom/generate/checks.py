@@ -29,13 +29,15 @@ EXAM_NGRAM = 8  # words in a row that a sample may not share with an exam questi
 Fault = tuple[str, str]  # (check, reason)
 
 _STOP = frozenset(
-    """a about above after again all also am an and any anyone are as at be because been before being below between both
-    but by can could did do does doing down during each either else ever every everyone few for from further get had has
-    have having he her here hers him his how i if in into is it its just kind let many may me might more most much must
-    my     need no nor not now of off on once one only or other our out over own per please same shall she should since so some
-    someone something such take tell than that the their them then there these they thing this those through to too
-    under until up upon us use very was we were what whatever when where which while who whom whose why will with within
-    without would you your know want happen make long""".split()  # noqa: SIM905
+    """
+    a about above after again all also am an and any anyone are as at be because been before being below between
+    both but by can could did do does doing down during each either else ever every everyone few for from
+    further get had has have having he her here hers him his how i if in into is it its just kind let many may
+    me might more most much must my need no nor not now of off on once one only or other our out over own per
+    please same shall she should since so some someone something such take tell than that the their them then
+    there these they thing this those through to too under until up upon us use very was we were what whatever
+    when where which while who whom whose why will with within without would you your know want happen make long
+    """.split()  # noqa: SIM905
 )
 _NEGATIONS = frozenset("not no never nobody nothing none neither nor without cannot".split())  # noqa: SIM905
 _CAPITAL = re.compile(r"[^\W\d_]")

@@ -134,7 +134,7 @@ def weigh(facts: Sequence[Fact], leaves: Sequence[Leaf]) -> list[Fact]:
     for fact in facts:
         own = content_words(fact.statement)
         asked = sum(1 for w in own if seeds.get(fact.leaf, {}).get(w))
-        again = sum(1 for w in own if 1 < common[fact.leaf, w])
+        again = sum(1 for w in own if common[fact.leaf, w] > 1)
         score = 1.0 + bool(numbers(fact.statement)) + bool(names(fact.statement)) + (fact.origin == "teacher")
         score += (asked + 0.5 * again + len(own & outlines.get(fact.leaf, set()))) / max(4, len(own))
         weighed.append(replace(fact, importance=round(score, 3)))

@@ -87,8 +87,8 @@ def _read_value(file: BinaryIO, kind: int) -> int | None:
         return None
     if kind == _LIST:
         item, length = struct.unpack("<IQ", file.read(12))
-        if length > MAX_KEYS:
-            raise ValueError("a list before the tokenizer is too long")
+        if length > MAX_KEYS or item == _LIST:
+            raise ValueError("a list before the tokenizer is too long or too deep")
         values = [_read_value(file, item) for _ in range(length)]
         return max((v for v in values if v is not None), default=None)  # heads per layer: the most
     data = file.read(_SIZES[kind])

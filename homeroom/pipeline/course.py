@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from homeroom.core.config import Recipe, read_recipe
-from homeroom.core.errors import ContentError, MachineError
+from homeroom.core.errors import ContentError, MachineError, UsageError
 from homeroom.core.files import hash_file, hash_value, read_json, read_record
 from homeroom.core.types import Answer, Leaf, Message, Progress, Reply, Request, no_progress
 
@@ -207,6 +207,18 @@ def student_folder(name: str) -> Path:
     if (path / "out").is_dir() or (path / "knowledge").is_dir() or (path / "compositional_skills").is_dir():
         raise MachineError("has no tuned student yet", where=name, hint=f"homeroom run {name}")
     return fetch_student(name)
+
+
+def base_of(name: str) -> Path:
+    """Return the folder of the student that a course began with.
+
+    Raises:
+        UsageError: `name` is no course.
+    """
+    folder = Path(name)
+    if not (folder / "out").is_dir():
+        raise UsageError("only a course has a base to compare with", where=name)
+    return fetch_student(read_recipe(folder).student.model)
 
 
 def _remote(url: str, model: str) -> Answer:

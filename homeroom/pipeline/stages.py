@@ -21,6 +21,7 @@ FACTS_SHARE = 0.35  # of the teacher's tokens at most, so that a long text leave
 
 
 def make_documents(course: Course, out: Path) -> dict[str, Any]:
+    """Read the documents that leaves name, and cut them into chunks."""
     from homeroom.documents.stage import make_documents
     from homeroom.models.store import store_home
 
@@ -29,6 +30,7 @@ def make_documents(course: Course, out: Path) -> dict[str, Any]:
 
 
 def make_facts(course: Course, out: Path) -> dict[str, Any]:
+    """List what there is to know, most important first."""
     from homeroom.generate.facts import clear_fact, clear_requests, fact_requests, read_facts, weigh, without_twins
 
     chunks = read_jsonl(course.out / "documents" / "chunks.jsonl", Chunk)
@@ -80,6 +82,7 @@ def _exam(course: Course) -> list[Question]:
 
 
 def make_samples(course: Course, out: Path) -> dict[str, Any]:
+    """Let the teacher write samples of every leaf, and check them."""
     from homeroom.generate.coverage import cover
     from homeroom.generate.knowledge import knowledge_asks, read_knowledge, seed_samples
     from homeroom.generate.skill import skill_samples
@@ -146,6 +149,7 @@ def _identity(course: Course) -> str:
 
 
 def make_dataset(course: Course, out: Path) -> dict[str, Any]:
+    """Mix what the student will read."""
     from homeroom.generate.mix import card, mix
 
     samples = read_jsonl(course.out / "samples" / "samples.jsonl", Sample)
@@ -206,6 +210,7 @@ def shipped(name: str) -> list[Question]:
 
 
 def make_train(course: Course, out: Path) -> dict[str, Any]:
+    """Tune the student, phase by phase."""
     from homeroom.train.phases import train_phases
 
     course.rest()
@@ -230,6 +235,7 @@ def make_train(course: Course, out: Path) -> dict[str, Any]:
 
 
 def make_report(course: Course, out: Path) -> dict[str, Any]:
+    """Examine base and tuned, and write the report."""
     from homeroom.evaluate.stage import evaluate_models
     from homeroom.models.torch_engine import TorchEngine
 

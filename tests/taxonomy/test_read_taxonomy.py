@@ -1,5 +1,7 @@
 """Which files are leaves, and every rule of the schema at its line, on real files."""
 
+import copy
+import json
 import os
 import re
 import time
@@ -235,13 +237,13 @@ def test_any_yaml_is_read_without_raising(tmp_path):
     places += [("seed_examples", 0, "questions_and_answers"), ("seed_examples", 0, "questions_and_answers", 0), ("domain",)]
     for place in places:
         for value in (None, "", " ", 0, 3.5, True, [], {}, [[]], {"a": 1}, [None], float("inf"), -1, 10**30):
-            changed = yaml.safe_load(yaml.safe_dump(good))
+            changed = copy.deepcopy(good)
             *parents, last = place
             inner = changed
             for part in parents:
                 inner = inner[part]
             inner[last] = value
-            put(tmp_path, yaml.safe_dump(changed))
+            put(tmp_path, json.dumps(changed).replace("Infinity", ".inf"))  # JSON is YAML
             taxonomy = read_taxonomy(tmp_path)
             accepted = value == " " and place == ("domain",)  # the schema takes white space; it is warned of
             assert taxonomy.ok == accepted or (place, value) == (("document",), " "), (place, value)
