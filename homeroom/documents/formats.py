@@ -155,9 +155,22 @@ def _html(name: str, content: bytes) -> Text:
     if not encoding:
         decoded(name, content)  # says what is wrong
     page = _Page()
-    page.feed(text)
+    page.feed(_tame(text))
     page.close()
     return Text("".join(page.title), "".join(page.out), encoding)
+
+
+def _tame(page: str) -> str:
+    """Return a page without comments and without `<` that nothing closes: the parser is quadratic in both."""
+    kept, position = [], 0
+    while (start := page.find("<!", position)) >= 0:
+        kept.append(page[position:start])
+        end = page.find("-->" if page.startswith("<!--", start) else ">", start + 2)
+        position = len(page) if end < 0 else end + (3 if page.startswith("<!--", start) else 1)
+    kept.append(page[position:])
+    page = "".join(kept)
+    last = page.rfind(">") + 1
+    return page[:last] + page[last:].replace("<", "&lt;")
 
 
 class _Page(HTMLParser):

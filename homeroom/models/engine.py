@@ -94,7 +94,7 @@ def local_engine(
         try:
             yield endpoint
         except MachineError as error:
-            if child.poll() is None or error.where != endpoint.url:
+            if error.where != endpoint.url or not _has_ended(child):
                 raise
             raise _ended(child, log) from error
 
@@ -162,6 +162,12 @@ def _is_healthy(url: str) -> bool:
             return bool(response.status == 200)
     except (OSError, urllib.error.URLError):
         return False
+
+
+def _has_ended(child: subprocess.Popen[bytes]) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=2)  # a connection breaks a moment before the process is gone
+    return child.returncode is not None
 
 
 def _ended(child: subprocess.Popen[bytes], log: Path) -> MachineError:

@@ -29,7 +29,7 @@ def main() -> None:
         child, (_server, url) = None, start_inside(settings)  # it serves for as long as it is referred to
     print(url, file=address, flush=True)
     status = 0
-    while not select.select([sys.stdin], [], [], 2.0)[0] and os.getppid() == parent:
+    while not select.select([sys.stdin], [], [], 0.5)[0] and os.getppid() == parent:
         if child is not None and child.poll() is not None:
             status = child.returncode & 255
             break

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from homeroom.core.errors import ContentError, MachineError
 from homeroom.core.files import read_json
+from homeroom.models.machine import usable_cpus
 
 if TYPE_CHECKING:
     import torch
-
-ROUND_UP = 0.5  # half a core of quota is worth a thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +154,7 @@ def use_cores() -> int:
     """
     import torch
 
-    wanted = max(1, int(min(_physical_cores(), _quota_cores() + ROUND_UP)))
+    wanted = min(usable_cpus(), _physical_cores())
     if torch.get_num_threads() != wanted:
         torch.set_num_threads(wanted)
     return wanted
@@ -177,18 +176,3 @@ def _physical_cores() -> int:
         siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
         cores.add(siblings.read_text() if siblings.is_file() else cpu)
     return len(cores)
-
-
-def _quota_cores() -> float:
-    """Return the cores a container's quota grants (cgroup 2, then 1); infinity without one."""
-    root = Path("/sys/fs/cgroup")
-    try:
-        quota, period = (root / "cpu.max").read_text().split()
-        return float(quota) / float(period) if quota != "max" else float("inf")
-    except (OSError, ValueError):
-        pass
-    try:
-        quota = int((root / "cpu/cpu.cfs_quota_us").read_text())
-        return quota / int((root / "cpu/cpu.cfs_period_us").read_text()) if quota > 0 else float("inf")
-    except (OSError, ValueError):
-        return float("inf")

@@ -17,7 +17,7 @@ from homeroom.core.types import Answer, Leaf, Message, Progress, Reply, Request,
 Say = Callable[[str], None]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Course:
     """A course while it is worked on: what was read, and what is open."""
 

@@ -254,9 +254,12 @@ def _memory_gib(course: Course) -> float | None:
         and not Path(course.recipe.student.model).is_dir()
     ):
         return None
-    from homeroom.train.memory import estimate_folder
+    from transformers import AutoConfig
 
-    return round(estimate_folder(fetch_student(course.recipe.student.model), course.recipe.train.phases[0]).gib, 1)
+    from homeroom.train.memory import estimate
+
+    config = AutoConfig.from_pretrained(fetch_student(course.recipe.student.model), local_files_only=True)
+    return round(estimate(config, course.recipe.train.phases[0]).gib, 1)
 
 
 def plan_table(plan: dict[str, Any]) -> str:

@@ -89,11 +89,14 @@ class Conversation:
 
     def _fitting(self, turns: tuple[Message, ...]) -> tuple[Message, ...]:
         """Return the system prompt and the latest turns that leave room for the answer."""
-        room = self.engine.context_tokens - self.manner.max_tokens
+        context = self.engine.context_tokens
+        room = context - min(self.manner.max_tokens, context // 2)  # a small model answers in less than was allowed
         while self.engine.count_tokens((*self._system, *turns)) > room:
             if len(turns) <= 1:
-                hint = f"Shorten it, or ask for a shorter answer than {self.manner.max_tokens} tokens."
-                raise ContentError("the question is longer than the model can read", hint=hint)
+                raise ContentError(
+                    "the question is longer than the model can read",
+                    hint=f"Shorten it: it reads at most {context} tokens, and the answer needs room too.",
+                )
             turns = turns[2:]  # a question and its answer
         return (*self._system, *turns)
 

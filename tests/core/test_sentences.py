@@ -50,7 +50,9 @@ def test_a_number_at_the_start_of_a_wrapped_line_is_not_a_list():
 
 
 def test_a_speaker_begins_a_sentence_and_stays_with_it():
-    text = "Anna Ito: Hello there. How are you?\nBob: fine\n**Anna:** ok then\n[00:12:09] and then we\n[00:12:11] left\n"
+    text = (
+        "Anna Ito: Hello there. How are you?\nBob: fine\n**Anna:** ok then\n[00:12:09] and then we\n[00:12:11] left\n"
+    )
     assert texts(text) == [
         "Anna Ito: Hello there.", "How are you?", "Bob: fine", "**Anna:** ok then", "[00:12:09] and then we",
         "[00:12:11] left",

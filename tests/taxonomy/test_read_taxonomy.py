@@ -13,6 +13,7 @@ from qna_files import KNOWLEDGE, SKILL, put
 from homeroom.core.types import Seed, Source
 from homeroom.taxonomy.read import read_taxonomy
 
+
 def problems_of(course, text, folder="knowledge/boats"):
     put(course, text, folder)
     return [(p.line, p.column, p.code) for p in read_taxonomy(course).problems]
@@ -49,7 +50,11 @@ def test_a_document_name_that_climbs_out_is_an_error_at_its_place(tmp_path, text
 
 def test_a_skill_is_grounded_when_its_seeds_have_a_context(tmp_path):
     put(tmp_path, SKILL, "compositional_skills/kind")
-    put(tmp_path, SKILL.replace("    answer", "    context: A letter.\n    answer"), "compositional_skills/grounded/kind")
+    put(
+        tmp_path,
+        SKILL.replace("    answer", "    context: A letter.\n    answer"),
+        "compositional_skills/grounded/kind",
+    )
     assert [leaf.kind for leaf in read_taxonomy(tmp_path).leaves] == ["grounded_skill", "freeform_skill"]
     mixed = SKILL.replace("    answer", "    context: A letter.\n    answer", 2)
     put(tmp_path, mixed, "compositional_skills/kind")
@@ -82,8 +87,16 @@ FAULTS = [
     ("document: boats.md\n", "document: {repo: r, commit: c, patterns: [a, a]}\n", [(5, 46, "duplicate")]),
     ("document: boats.md\n", "document: {repo: r, patterns: a}\n", [(5, 11, "missing-key"), (5, 31, "type")]),
     ("document: boats.md\n", "document: {repo: r, commit: c, patterns: [a], x: 1}\n", [(5, 47, "unknown-key")]),
-    ("        answer: It is red 2.\n", "", [(13, 9, "missing-key")] + [(n, 9, "missing-key") for n in (20, 27, 34, 41)]),
-    ("  - context: Boat 1 is red.\n    questions_and_answers:\n", "  - questions_and_answers:\n", [(15, 5, "missing-key")]),
+    (
+        "        answer: It is red 2.\n",
+        "",
+        [(13, 9, "missing-key")] + [(n, 9, "missing-key") for n in (20, 27, 34, 41)],
+    ),
+    (
+        "  - context: Boat 1 is red.\n    questions_and_answers:\n",
+        "  - questions_and_answers:\n",
+        [(15, 5, "missing-key")],
+    ),
     ("  - context: Boat 4 is red.", "  - context: Boat 4 is red.\n    colour: red", [(40, 5, "unknown-key")]),
 ]
 
@@ -234,7 +247,11 @@ def test_any_yaml_is_read_without_raising(tmp_path):
     """Every value of a good file, one after the other, is replaced by values of every type."""
     good = yaml.safe_load(KNOWLEDGE.replace("document: boats.md", "document: {repo: r, commit: c, patterns: [a]}"))
     places = [("version",), ("seed_examples",), ("seed_examples", 0), ("document",), ("document", "patterns")]
-    places += [("seed_examples", 0, "questions_and_answers"), ("seed_examples", 0, "questions_and_answers", 0), ("domain",)]
+    places += [
+        ("seed_examples", 0, "questions_and_answers"),
+        ("seed_examples", 0, "questions_and_answers", 0),
+        ("domain",),
+    ]
     for place in places:
         for value in (None, "", " ", 0, 3.5, True, [], {}, [[]], {"a": 1}, [None], float("inf"), -1, 10**30):
             changed = copy.deepcopy(good)

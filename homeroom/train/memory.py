@@ -1,0 +1,87 @@
+"""How much memory a training run takes at its peak, said before it starts.
+
+    weights + working copy + gradients + AdamW + what one row leaves behind for the backward pass + logits
+
+Counted from the shapes; `tests/train/test_train_memory.py` holds it against a measured run, and benchmarks with the
+embedded student came out within a tenth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from homeroom.core.config import Phase
+from homeroom.core.errors import MachineError
+from homeroom.models.machine import memory
+from homeroom.train.batches import ROW_TOKENS
+from homeroom.train.loss import PIECE
+
+GIB = 2**30
+PROGRAM_GIB = 0.45  # Python, torch and transformers themselves
+TYPICAL_SAMPLE = 128  # tokens over which attention keeps its weights
+FRAGMENTS = 1.1  # rows differ in size, so freed memory is not always of the size that is wanted next
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEstimate:
+    """Peak memory of a run, and what it is made of."""
+
+    gib: float
+    parts: dict[str, float]  # in GiB
+
+
+def estimate(config: Any, phase: Phase, *, dtype: str = "float32") -> MemoryEstimate:
+    """Estimate the peak memory of training a model with this configuration.
+
+    Args:
+        config: transformers' configuration of the student.
+        phase: Its method, rank and step.
+        dtype: What the run computes in, "float32" or "bfloat16".
+    """
+    width, inner = config.hidden_size, getattr(config, "intermediate_size", 4 * config.hidden_size)
+    layers, heads = config.num_hidden_layers, config.num_attention_heads
+    head_width = getattr(config, "head_dim", None) or width // heads
+    keys = (getattr(config, "num_key_value_heads", None) or heads) * head_width
+    queries = heads * head_width
+    table = config.vocab_size * width
+    matrices = [(width, queries), (width, keys), (width, keys), (queries, width), *[(width, inner)] * 3]
+    total = layers * sum(a * b for a, b in matrices) + table * (1 if config.tie_word_embeddings else 2)
+    learned = layers * phase.lora_rank * sum(a + b for a, b in matrices) if phase.method == "lora" else total
+    size = 2 if dtype == "bfloat16" else 4
+    copied = dtype == "bfloat16"
+    tokens = min(ROW_TOKENS, phase.step_tokens)
+    per_token = (
+        2 * (8 + 3 * size) * width  # two norms, which compute in float32
+        + size * (2 * queries + 4 * keys + 3 * width)  # before and after rotation, gathered, their output
+        + size * heads * TYPICAL_SAMPLE  # the weights of attention
+        + size * 4 * inner
+    )
+    row = layers * per_token * tokens * FRAGMENTS
+    head_gradients = table * size * 2 if phase.method == "full" else 0  # of the tied table, from both its ends
+    logits = min(PIECE, tokens) * config.vocab_size * size
+    parts = {
+        "weights": 4 * (learned if copied and phase.method == "lora" else total),
+        "working copy": 2 * total if copied else 0,
+        "gradients": learned * (6 if copied else 4),
+        "optimizer": 8 * learned,
+        "activations": row,
+        "logits": logits + head_gradients,
+    }
+    shares = {name: round(value / GIB, 3) for name, value in parts.items()} | {"program": PROGRAM_GIB}
+    return MemoryEstimate(gib=round(sum(shares.values()), 2), parts=shares)
+
+
+def check_memory(config: Any, phase: Phase, *, dtype: str) -> MemoryEstimate:
+    """Return the estimate where it fits into what is free now.
+
+    Raises:
+        MachineError: it does not fit; says what is needed, what there is, and what takes less.
+    """
+    needed, (_, free) = estimate(config, phase, dtype=dtype), memory()
+    if 0 < free < needed.gib:
+        raise MachineError(
+            f"training needs about {needed.gib:.1f} GiB of memory, and {free:.1f} GiB are free",
+            hint="Close other programs, or use less: -o train.phases.0.method=lora, or a smaller step_tokens.",
+        )
+    return needed

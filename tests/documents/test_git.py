@@ -1,0 +1,127 @@
+"""A real repository, read without ever being checked out; addresses that mean harm, refused before git sees them."""
+
+import os
+import subprocess
+
+import pytest
+
+from homeroom.core.errors import ContentError, HomeroomError
+from homeroom.documents.git import check_address, open_commit, read_blobs
+
+
+def git(folder, *arguments):
+    who = [
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        "-c",
+        "init.defaultBranch=main",
+        "-c",
+        "protocol.file.allow=always",
+    ]
+    done = subprocess.run(["git", *who, "-C", str(folder), *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path):
+    folder = tmp_path / "repository"
+    (folder / "docs").mkdir(parents=True)
+    git(folder, "init", "-q")
+    (folder / "docs/a.md").write_text("# First\n")
+    (folder / "docs/b ü.md").write_text("# B\n")
+    os.symlink("/etc/passwd", folder / "docs/link.md")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "one")
+    return folder
+
+
+def test_a_commit_is_read_without_links_and_later_commits_do_not_change_it(repository, tmp_path):
+    address, cache = f"file://{repository}", tmp_path / "cache"
+    first = git(repository, "rev-parse", "HEAD")
+    (repository / "docs/a.md").write_text("# Second\n")
+    git(repository, "commit", "-qam", "two")
+    old, new = open_commit(address, first, cache=cache), open_commit(address, "main", cache=cache)
+    assert sorted(old.blobs) == ["docs/a.md", "docs/b ü.md"]
+    assert read_blobs(old, ["docs/a.md"], max_bytes=100) == {"docs/a.md": b"# First\n"}
+    assert read_blobs(new, ["docs/a.md", "docs/b ü.md"], max_bytes=100)["docs/a.md"] == b"# Second\n"
+    assert len(list((cache / "git").iterdir())) == 1
+
+
+def test_a_commit_that_is_in_the_cache_needs_no_repository_and_a_new_one_is_fetched(repository, tmp_path):
+    address, cache = f"file://{repository}", tmp_path / "cache"
+    first = git(repository, "rev-parse", "HEAD")
+    read_blobs(open_commit(address, first, cache=cache), ["docs/a.md"], max_bytes=100)
+    (repository / "docs/c.md").write_text("# C\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "two")
+    second = git(repository, "rev-parse", "HEAD")
+    assert "docs/c.md" in open_commit(address, second, cache=cache).blobs
+    repository.rename(tmp_path / "gone")
+    again = open_commit(address, first[:12], cache=cache)
+    assert read_blobs(again, ["docs/a.md"], max_bytes=100) == {"docs/a.md": b"# First\n"}
+
+
+def test_a_missing_commit_or_repository_is_said_plainly(repository, tmp_path):
+    address, cache = f"file://{repository}", tmp_path / "cache"
+    for commit in ("0" * 40, "no-such-branch"):
+        with pytest.raises(ContentError, match=f"has no commit {commit}"):
+            open_commit(address, commit, cache=cache, where="knowledge/a/qna.yaml")
+    with pytest.raises(HomeroomError, match="git cannot"):
+        open_commit(f"file://{tmp_path}/none", "main", cache=cache)
+    assert [p.name for p in (cache / "git").iterdir() if p.name.startswith(".")] == []
+
+
+def test_hooks_of_a_repository_and_of_a_template_do_not_run(repository, tmp_path, monkeypatch):
+    ran = tmp_path / "ran"
+    template = tmp_path / "template/hooks"
+    template.mkdir(parents=True)
+    for folder in (template, repository / ".git/hooks"):
+        for name in ("post-checkout", "post-merge", "reference-transaction", "pre-auto-gc"):
+            (folder / name).write_text(f"#!/bin/sh\ntouch {ran}\n")
+            (folder / name).chmod(0o755)
+    config = tmp_path / "gitconfig"
+    config.write_text(f"[init]\ntemplateDir = {tmp_path}/template\n[core]\nhooksPath = {template}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config.rename(tmp_path / ".gitconfig")
+    assert open_commit(f"file://{repository}", "main", cache=tmp_path / "cache").blobs
+    assert not ran.exists()
+
+
+def test_a_file_over_the_limit_is_not_read_whole(repository, tmp_path):
+    (repository / "docs/big.md").write_text("x" * 10_000)
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "big")
+    commit = open_commit(f"file://{repository}", "main", cache=tmp_path / "cache")
+    assert len(read_blobs(commit, ["docs/big.md"], max_bytes=100)["docs/big.md"]) == 101
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "--upload-pack=touch /tmp/x", "-u", "ext::sh -c touch% /tmp/x", "file::x", "http://a.org/b.git", "git://a.org/b",
+        "ssh://-oProxyCommand=x/y", "-oProxyCommand@host:x", "git@-oProxyCommand=x:y", "https://user:word@a.org/b.git",
+        "https://token@a.org/b.git", "https:///b", "https://a.org/b\n--x", "https://a.org/b c", "https://[::1", "fd::17",
+        "git@a.org:-x", "ftp://a.org/x", "https://a.org/" + "x" * 2000, "ssh://a.org/-x", "file://x\0y", "",
+    ],
+)  # fmt: skip
+def test_an_address_that_could_mean_harm_is_refused(tmp_path, address):
+    with pytest.raises(ContentError):
+        open_commit(address, "main", cache=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "commit", ["--output=x", "-x", "", "a b", "a..b", "main:docs", "@{-1}", "x^", "HEAD~1", "a\nb", "x" * 300]
+)
+def test_a_commit_that_could_mean_harm_is_refused(repository, tmp_path, commit):
+    with pytest.raises(ContentError, match="is not a hash, branch or tag"):
+        open_commit(f"file://{repository}", commit, cache=tmp_path / "cache")
+
+
+def test_protocols_can_be_narrowed(repository, tmp_path):
+    for address in ("https://github.com/a/b.git", "git@github.com:a/b.git", "ssh://git@github.com/a/b.git"):
+        check_address(address)
+    with pytest.raises(ContentError, match="not one of: https"):
+        open_commit(f"file://{repository}", "main", cache=tmp_path / "cache", protocols=("https",))

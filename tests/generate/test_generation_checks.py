@@ -1,0 +1,86 @@
+"""Each check of the cascade catches what it is for, and lets a good sample pass."""
+
+import pytest
+
+from homeroom.core.types import Fact, Question
+from homeroom.generate import checks
+
+
+def fact(statement: str, name: str = "f") -> Fact:
+    return Fact(id=name, leaf="l", chunk="c", statement=statement, quote=statement, start=0, end=1)
+
+
+WATER = fact("Water damage must be reported within five days.", "water")
+STORM = fact("Storm damage must be reported within three weeks.", "storm")
+PANEL = fact("The appeal panel is led by Sunniva Okell.", "panel")
+
+
+def test_numbers_are_compared_by_value():
+    assert checks.number_fault("It is 5 days", "within five days") is None
+    assert checks.number_fault("It is 4,000 crowns", "4000 crowns") is None
+    assert checks.number_fault("It is six days", "within five days")[0] == "number"
+
+
+def test_a_name_must_be_in_the_source():
+    assert checks.name_fault("Who is Sunniva Okell?", {"sunniva", "okell"}) is None
+    assert checks.name_fault("Who is Maren Dussault?", {"sunniva", "okell"})[0] == "name"
+
+
+def test_names_tell_nothing_where_all_nouns_are_capitalised():
+    german = "Der Schaden muss dem Amt in der Stadt am ersten Tag von der Person mit Ausweis gemeldet werden."
+    assert not checks.names(german)
+
+
+@pytest.mark.parametrize(
+    ("question", "check"),
+    [
+        ("By when must water damage be reported?", None),
+        ("By when must the damage be reported?", "attribution"),  # water or storm?
+        ("By when must storm damage be reported?", "attribution"),
+        ("What is the colour of the moon?", "attribution"),
+    ],
+)
+def test_a_question_speaks_of_its_own_fact(question, check):
+    fault = checks.attribution([WATER, STORM, PANEL])(question, WATER)
+    assert (fault[0] if fault else None) == check
+
+
+def test_a_question_that_says_its_answer_is_a_leak():
+    assert checks.leak_fault("Must water damage be reported within 5 days?", WATER)[0] == "leak"
+    assert checks.leak_fault("How soon must water damage be reported?", WATER) is None
+
+
+def test_an_amount_does_not_answer_who_or_where():
+    assert checks.type_fault("Who must report water damage?", ["five days"])[0] == "type"
+    assert checks.type_fault("My cellar is wet. When must I report it?", ["five days"]) is None
+    assert checks.type_fault("Who leads the panel?", ["Sunniva Okell"]) is None
+
+
+def test_words_of_the_prompts_examples_are_caught_unless_the_source_has_them():
+    words = frozenset(checks.content_words("library"))
+    assert checks.example_fault("How long does the library wait?", "the claims desk", words)[0] == "example"
+    assert checks.example_fault("How long does the library wait?", "the library waits", words) is None
+
+
+def test_negation_comes_only_from_the_source():
+    assert checks.negation_fault("It is not paid.", "It is paid.")[0] == "negation"
+    assert checks.negation_fault("It is never paid.", "It is not paid.") is None
+
+
+def test_the_second_of_two_equal_texts_is_a_duplicate():
+    fault = checks.duplicates()
+    assert fault("By when? Nine weeks!") is None
+    assert fault("by when, 9 weeks")[0] == "duplicate"
+
+
+def test_the_wording_of_an_exam_question_is_kept_out_and_its_fact_is_not():
+    exam = [Question(id="q", question="How quickly does Brindlemoor want to hear about a flooded cellar of mine?")]
+    fault = checks.decontamination(exam)
+    assert fault("Please: how quickly does Brindlemoor want to hear about a flooded cellar?")[0] == "exam"
+    assert fault("By when must water damage be reported to Brindlemoor?") is None
+
+
+def test_a_short_exam_question_is_kept_out_whole_and_allowed_inside_other_words():
+    fault = checks.decontamination([Question(id="q", question="Who leads it?")])
+    assert fault("Who leads it?")[0] == "exam"
+    assert fault("I wonder about the panel in the town: who leads it these days, and since when?") is None

@@ -1,0 +1,256 @@
+"""The whole course on a CPU, with a scripted teacher over HTTP and a student of a million parameters."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import scripted_teacher
+from scripted_endpoint import scripted_server
+from tiny_student import make_tiny_student
+
+from homeroom.core.errors import ContentError, RefusedError, UsageError
+from homeroom.core.files import read_json, read_jsonl, read_record, write_json
+from homeroom.pipeline.course import open_course, read_report
+from homeroom.pipeline.plan import fit, make_plan, plan_table, seconds_of
+from homeroom.pipeline.run import STAGES, run
+
+HANDBOOK = """# Otter Club Handbook
+
+## Hours
+
+The Otter Club opens at 7 a.m. The Otter Club closes at 9 p.m. The gate code of the club is 4417.
+
+## Boats
+
+A member may borrow two boats for five hours. A lost paddle costs 35 crowns. Boats are mended by Odile Varrick.
+Every boat has a green flag. The boats lie at Nettle Quay. A member pays 90 crowns for each year.
+"""
+EXAM = [
+    {"question": "From when in the morning can I get in?", "must": [["7 am", "seven"]], "answer": "From 7 a.m."},
+    {"question": "Which digits unlock the entrance?", "must": [["4417"]], "answer": "4417."},
+    {"question": "Who repairs them?", "must": [["Varrick"]], "answer": "Odile Varrick.", "split": "dev"},
+]
+SETTINGS = ("train.phases.0.tokens=3000", "evaluate.max_tokens=6", "samples.manners=2", "samples.rewrites=1")
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory):
+    return make_tiny_student(tmp_path_factory.mktemp("student"))
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    with scripted_server(scripted_teacher.answer) as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Nothing of the person's own store is read or written, and the shipped suites are short."""
+    monkeypatch.setenv("HOMEROOM_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def make_course(tmp_path):
+    def make(name="course"):
+        folder = tmp_path / name
+        leaf = folder / "knowledge" / "club"
+        leaf.mkdir(parents=True)
+        (leaf / "handbook.md").write_text(HANDBOOK, encoding="utf-8")
+        seeds = "".join(
+            f"  - context: The Otter Club, part {n}.\n    questions_and_answers:\n"
+            + "".join(f"      - question: Part {n}, point {m}?\n        answer: Point {m} of {n}.\n" for m in range(3))
+            for n in range(5)
+        )
+        (leaf / "qna.yaml").write_text(
+            f"version: 3\ncreated_by: a\ndomain: clubs\ndocument_outline: The club\nseed_examples:\n{seeds}"
+            "document:\n  repo: .\n  commit: local\n  patterns:\n    - handbook.md\n",
+            encoding="utf-8",
+        )
+        lines = [json.dumps({"id": str(n), **row}) for n, row in enumerate(EXAM)]
+        (folder / "exam.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return folder
+
+    return make
+
+
+def opened(folder, teacher, student, *more):
+    options = (f"teacher.url={teacher}", "teacher.model=scripted", f"student.model={student}", *SETTINGS, *more)
+    course = open_course(folder, options)
+    course.said = []
+    course.say = course.said.append
+    return course
+
+
+@pytest.fixture(autouse=True)
+def short_suites(monkeypatch):
+    from homeroom.pipeline import stages
+
+    whole = stages.shipped
+    monkeypatch.setattr(stages, "shipped", lambda name: whole(name)[:6])
+    monkeypatch.setattr("homeroom.generate.replay.replay_prompts", lambda: ["Say hello.", "Name a colour."])
+
+
+def test_every_stage_leaves_its_folder_and_the_report_has_the_contracts_shape(make_course, teacher, student):
+    folder = make_course()
+    run(opened(folder, teacher, student))
+    for stage in STAGES:
+        assert read_record(folder / "out" / stage).kind == stage
+    report = read_report(folder)
+    assert report["version"] == 1 and report["verdict"] in ("better", "no evidence", "worse")
+    assert report["closed_book"]["after"]["n"] == 2
+    assert set(report["closed_book"]["difference"]) >= {"ci95", "p"}
+    page = (folder / "out" / "report" / "report.html").read_text(encoding="utf-8")
+    assert "From when in the morning can I get in?" in page
+    samples = read_jsonl(folder / "out" / "samples" / "samples.jsonl")
+    document = read_jsonl(folder / "out" / "documents" / "documents.jsonl")[0]["text"].encode()
+    for sample in samples:
+        if sample.get("facts"):
+            assert document[sample.get("start", 0) : sample["end"]].decode() == sample["quote"]
+    assert any(r["check"] == "number" for r in read_jsonl(folder / "out" / "samples" / "rejected.jsonl"))
+    assert (folder / "out" / "model" / "model.safetensors").is_file()
+    assert "Odile Varrick" in (folder / "out" / "dataset" / "train.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_second_run_does_nothing_and_a_changed_setting_remakes_only_what_depends_on_it(
+    make_course, teacher, student
+):
+    folder = make_course()
+    run(opened(folder, teacher, student), until="dataset")
+    asked = len(teacher.asked)
+    again = opened(folder, teacher, student)
+    run(again, until="dataset")
+    assert again.said == [f"{s}: up to date" for s in STAGES[:5]]
+    changed = opened(folder, teacher, student, "dataset.replay_share=0.5")
+    run(changed, until="dataset")
+    assert changed.said[:4] == [f"{s}: up to date" for s in STAGES[:4]]
+    assert changed.said[4] == "dataset: setting: replay_share"
+    assert len(teacher.asked) == asked
+
+
+def test_an_edited_document_asks_the_teacher_only_what_is_new(make_course, teacher, student):
+    folder = make_course()
+    run(opened(folder, teacher, student), until="samples")
+    before = len(teacher.asked)
+    document = folder / "knowledge" / "club" / "handbook.md"
+    document.write_text(HANDBOOK.replace("costs 35 crowns", "costs 40 crowns"), encoding="utf-8")
+    course = opened(folder, teacher, student)
+    run(course, until="samples")
+    assert course.said[0] == "documents: changed: files"
+    assert 0 < len(teacher.asked) - before < before / 2
+    assert not any("35 crowns" in json.dumps(s) for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl"))
+
+
+def test_a_second_run_at_the_same_time_is_refused_and_the_first_loses_nothing(make_course, teacher, student):
+    from homeroom.core.files import lock_folder
+
+    folder = make_course()
+    with lock_folder(folder / "out"), pytest.raises(RefusedError, match="another run is at work"):
+        run(opened(folder, teacher, student))
+    run(opened(folder, teacher, student), until="documents")
+
+
+def test_a_folder_of_another_format_is_not_overwritten(make_course, teacher, student):
+    folder = make_course()
+    run(opened(folder, teacher, student), until="facts")
+    record = folder / "out" / "facts" / "record.json"
+    write_json(record, {**read_json(record), "format": 99})
+    with pytest.raises(RefusedError, match="format 99"):
+        run(opened(folder, teacher, student), until="facts")
+    assert (folder / "out" / "facts" / "facts.jsonl").is_file()
+
+
+def test_a_missing_document_and_an_empty_course_say_where_and_how(make_course, teacher, student, tmp_path):
+    folder = make_course()
+    (folder / "knowledge" / "club" / "handbook.md").unlink()
+    with pytest.raises(ContentError, match=r"handbook\.md"):
+        run(opened(folder, teacher, student))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ContentError, match=r"no qna\.yaml"):
+        open_course(tmp_path / "empty")
+
+
+def test_a_teacher_that_gives_nothing_usable_fails_with_the_leaf_and_a_hint(make_course, student):
+    with scripted_server(lambda messages: "I cannot do that.") as url:
+        folder = make_course()
+        course = opened(folder, url, student, "samples.manners=1")
+        run(course, until="samples")  # the sentences themselves are facts, so cloze and yes/no remain
+        kinds = {s["kind"] for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl")}
+    assert "direct" not in kinds and "cloze" in kinds
+
+
+def test_a_run_killed_at_any_moment_goes_on_and_ends_the_same(make_course, teacher, student, tmp_path):
+    whole, killed = make_course("whole"), make_course("killed")
+    run(opened(whole, teacher, student), until="samples")
+    command = [
+        sys.executable, "-m", "homeroom.cli.main", "generate", str(killed), "--teacher", teacher,
+        "--teacher-model", "scripted", "--student", str(student),
+    ]  # fmt: skip
+    for setting in SETTINGS:
+        command += ["-o", setting]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    asked = len(teacher.asked)
+    with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as child:
+        deadline = time.monotonic() + 30
+        while len(teacher.asked) < asked + 4 and time.monotonic() < deadline and child.poll() is None:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGKILL)
+    run(opened(killed, teacher, student), until="samples")
+    for name in ("facts/facts.jsonl", "samples/samples.jsonl", "samples/rejected.jsonl"):
+        assert (killed / "out" / name).read_bytes() == (whole / "out" / name).read_bytes()
+
+
+def test_the_plan_says_why_each_stage_runs_and_changes_nothing(make_course, teacher, student):
+    folder = make_course()
+    plan = make_plan(opened(folder, teacher, student))
+    assert [s["name"] for s in plan["stages"]] == list(STAGES) and all(s["runs"] for s in plan["stages"])
+    assert 0 < plan["share_covered"] <= 1 and "minutes" in plan_table(plan)
+    run(opened(folder, teacher, student), until="exam")
+    later = make_plan(opened(folder, teacher, student))
+    assert [s["runs"] for s in later["stages"]] == [False] * 3 + [True] * 4
+    assert not (folder / "out" / "samples").exists()
+
+
+def test_a_budget_covers_the_important_facts_and_a_longer_one_goes_on_from_there(
+    make_course, teacher, student, tmp_path
+):
+    write_json(
+        tmp_path / "home" / "rates.json",
+        {f"teacher scripted at {teacher}": 5.0, f"train {student}": 50.0},
+    )
+    folder = make_course()
+    short = fit(opened(folder, teacher, student), seconds_of("8m"))
+    run(short, until="samples")
+    first = read_record(folder / "out" / "samples").summary
+    asked = len(teacher.asked)
+    longer = fit(opened(folder, teacher, student), seconds_of("20m"))
+    run(longer, until="samples")
+    second = read_record(folder / "out" / "samples").summary
+    assert first["facts_covered"] < second["facts_covered"] <= second["facts_known"]
+    kept = {s["id"] for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl")}
+    assert kept and len(teacher.asked) > asked
+    with pytest.raises(UsageError, match="too few"):
+        fit(opened(make_course("late"), teacher, student), 300.0)
+
+
+def test_times_are_read_as_people_write_them():
+    assert [seconds_of(t) for t in ("45m", "2h", "1h30m", "600s")] == [2700, 7200, 5400, 600]
+    for wrong in ("", "soon", "45", "10s"):
+        with pytest.raises(UsageError):
+            seconds_of(wrong)
+
+
+def test_a_course_can_be_moved_and_stays_up_to_date(make_course, teacher, student, tmp_path):
+    folder = make_course()
+    run(opened(folder, teacher, student), until="exam")
+    moved = tmp_path / "elsewhere"
+    shutil.move(folder, moved)
+    course = opened(moved, teacher, student)
+    run(course, until="exam")
+    assert course.said == [f"{s}: up to date" for s in STAGES[:3]]

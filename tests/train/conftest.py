@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """The folder of a tiny student; read only."""
+    from tiny_student import make_tiny_student
+
+    return make_tiny_student(tmp_path_factory.mktemp("tiny"))
