@@ -20,7 +20,9 @@ def answer(messages: list[dict[str, str]]) -> str:
     """Return the scripted answer to a prompt of `data/prompts/`."""
     text = messages[-1]["content"]
     if "List the facts worth knowing" in text:
-        return "\n".join(f"[{n}] {s.strip()}" for n, s in re.findall(r"\[(\d+)\] (.*?)(?= \[\d+\] |\nList the)", text, re.S))
+        return "\n".join(
+            f"[{n}] {s.strip()}" for n, s in re.findall(r"\[(\d+)\] (.*?)(?= \[\d+\] |\nList the)", text, re.S)
+        )
     if "Sentence:" in text:
         return re.search(r"Sentence: (.*)", text)[1]
     if text.startswith("Fact:"):

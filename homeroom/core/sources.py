@@ -82,7 +82,7 @@ def find_files(folder: Path, pattern: str, *, inside: Path, where: str = "") -> 
         found = matching(_walk(folder, where), plain)
     for name in found:
         _contained(folder, name, inside, where)
-    return sorted(found)
+    return sorted(name for name in found if (folder / name).is_file())  # a pipe would be read for ever
 
 
 def check_pattern(pattern: str, *, where: str = "") -> None:

@@ -5,6 +5,7 @@ All of it is code, so it costs microseconds and cannot be talked round:
     form        a question asks, is neither too short nor too long
     number      every number is in the fact (or, for a text, in the passage)
     name        every name is in the passage or its headings
+    drift       a rewrite uses mostly the passage's words
     negation    the answer negates only where its source does
     type        the question asks for the sort of thing that the fact tells
     example     it takes no words from the prompt's worked examples
@@ -26,6 +27,7 @@ from homeroom.core.types import Fact, Question
 from homeroom.core.words import is_number, words
 
 EXAM_NGRAM = 8  # words in a row that a sample may not share with an exam question
+MIN_SHARED = 0.6  # of the telling words of a rewrite
 Fault = tuple[str, str]  # (check, reason)
 
 _STOP = frozenset(
@@ -105,6 +107,13 @@ def name_fault(text: str, source_words: set[str]) -> Fault | None:
     return ("name", f"{', '.join(sorted(foreign))} is not in the source") if foreign else None
 
 
+def drift_fault(text: str, source: str) -> Fault | None:
+    """A text that tells a passage again uses mostly the passage's words; much else is decoration or invention."""
+    own, known = content_words(text), content_words(source)
+    share = len(own & known) / max(1, len(own))
+    return ("drift", f"{1 - share:.0%} of its words are not the passage's") if share < MIN_SHARED else None
+
+
 def negation_fault(text: str, source: str) -> Fault | None:
     """A statement negates only where its source does."""
     said, known = _NEGATIONS & set(words(text)), _NEGATIONS & set(words(source))
@@ -119,12 +128,31 @@ def leak_fault(question: str, fact: Fact) -> Fault | None:
     return None if left else ("leak", "the question already says what the fact says")
 
 
-def type_fault(question: str, details: Sequence[str]) -> Fault | None:
-    """A fact whose only details are amounts is no answer to who, whose, where or why."""
-    first = re.findall(r"[^\W\d_]+", question.split("?")[0].rsplit(".", 1)[-1].casefold())[:1]
-    amounts = details and all(is_number((words(d) or [""])[0]) for d in details)
-    if amounts and first and first[0] in ("who", "whose", "whom", "where", "why"):
-        return "type", f"asks {first[0]}, the fact says how much or when"
+def asks_for(question: str) -> str:
+    """Return what sort of detail a question wants: "number", "name", or "" where its words do not tell."""
+    asked = question.casefold().replace("’", "'")
+    if _WANTS_NUMBER.search(asked):
+        return "number"
+    return "name" if _WANTS_NAME.search(asked) else ""
+
+
+_WANTS_NUMBER = re.compile(
+    r"\bhow (?:many|much|long|soon|quickly|old|large|big|high|often|late|early)\b|\bwhat (?:percentage|amount|number)\b"
+    r"|\b(?:deadline|time limit|time frame|timeframe|maximum|minimum|percentage)\b|\bwhich number\b|\bhow far\b"
+)
+_WANTS_NAME = re.compile(r"\b(?:who|whom|whose|where)\b|\bname of\b|\bwhich (?:person|place|building|town|bank|day)\b")
+
+
+def tells(statement: str) -> frozenset[str]:
+    """Return which sorts of detail a statement has: "number", "name", both or none."""
+    return frozenset(["number"] * bool(numbers(statement)) + ["name"] * bool(names(statement)))
+
+
+def type_fault(question: str, fact: Fact) -> Fault | None:
+    """A question for a number is answered by a fact with one, and a question for a name by a fact with one."""
+    wanted = asks_for(question)
+    if wanted and wanted not in tells(fact.statement):
+        return "type", f"asks for a {wanted}, the fact has none"
     return None
 
 
@@ -138,10 +166,12 @@ def attribution(facts: Sequence[Fact], *, general: str = "") -> Callable[[str, F
     """Return a check that a question speaks of its own fact more than of any other fact of the leaf.
 
     Words are weighed by how few facts have them. A question that fits several facts equally well ("By when must it be
-    reported?") has no one answer, and one that fits another fact better has the wrong one. Words of the titles
+    reported?") has no one answer, and one that fits another fact better has the wrong one. Facts that cannot answer it,
+    since it asks for a number or a name and they have none, are no rivals. Words of the titles
     (`general`) count little: they say what the document is about, not which of its facts is meant.
     """
     bags = {f.id: content_words(f.statement) | numbers(f.statement) for f in facts}
+    sorts = {f.id: tells(f.statement) for f in facts}
     titles = content_words(general)
     spread = Counter(w for bag in bags.values() for w in bag)
     holders: dict[str, list[str]] = defaultdict(list)
@@ -155,7 +185,14 @@ def attribution(facts: Sequence[Fact], *, general: str = "") -> Callable[[str, F
             for holder in holders.get(word, ()):
                 scores[holder] += math.log((1 + len(bags)) / spread[word]) * (0.2 if word in titles else 1.0)
         own = scores.get(fact.id, 0.0)
-        rivals = [(s, i) for i, s in scores.items() if i != fact.id and not _says_the_same(bags[i], bags[fact.id])]
+        wanted = asks_for(question)
+        rivals = [
+            (score, other)
+            for other, score in scores.items()
+            if other != fact.id
+            and (not wanted or wanted in sorts[other])
+            and not _says_the_same(bags[other], bags[fact.id])
+        ]
         best = max(rivals, default=(0.0, ""))
         if own <= 0:
             return "attribution", "shares no word with its fact"

@@ -94,8 +94,7 @@ def _rewrite_ask(chunk: Chunk, subject: str, wave: int, config: Samples) -> Ask:
         title=chunk.title,
         heading=topic_of(chunk),
         passage=chunk.text,
-        style=styles[wave % len(styles)],
-        subject=subject,
+        style=fill(styles[wave % len(styles)], subject=subject),
     )
     limit = min(prompt["max_tokens"], 60 + 2 * len(chunk.text.split()))
     asked = request(prompt["system"], text, max_tokens=limit, temperature=config.temperature, seed=config.seed + wave)
@@ -190,7 +189,7 @@ def _question_fault(sample: Sample, fact: Fact, chunk: Chunk) -> checks.Fault | 
         or checks.name_fault(question, set(words(f"{source} {chunk.text}")))
         or checks.example_fault(question, f"{source} {chunk.text}", _example_words())
         or checks.leak_fault(question, fact)
-        or checks.type_fault(question, key_details(fact.statement))
+        or checks.type_fault(question, fact)
     )
 
 
@@ -208,12 +207,15 @@ def _text_fault(sample: Sample, chunk: Chunk) -> checks.Fault | None:
     if sample.kind == "passage":
         return None
     source = f"{chunk.title} {chunk.heading} {chunk.text}"
+    body = sample.text.partition("\n\n")[2]
+    whole = " ".join(line for line in body.splitlines() if line.rstrip().endswith((".", "!", "?", "。")))
     if len(sample.text.split()) < 0.3 * len(chunk.text.split()):
         return "form", "much shorter than the passage"
     return (
-        checks.number_fault(sample.text, source)
-        or checks.name_fault(sample.text, set(words(source)) | _LETTER_WORDS)
-        or checks.negation_fault(sample.text, source)
+        checks.number_fault(body, source)
+        or checks.name_fault(whole, set(words(source)) | _LETTER_WORDS)
+        or checks.drift_fault(body, source)
+        or checks.negation_fault(body, source)
     )
 
 
@@ -247,11 +249,15 @@ def _qa(kind: str, question: str, answer: str, fact: Fact, teacher: str = "") ->
 
 
 def _rewrite(ask: Ask, reply: Reply, teacher: str) -> Iterator[Sample]:
-    text = re.sub(r"\*\*|^#+ *", "", reply.text, flags=re.MULTILINE).strip()
+    lines = [_MARKS.sub("", line) for line in reply.text.splitlines()]
+    text = "\n".join(line for line in lines if "[" not in line).strip()  # "[Your Name]": a form, not a text
     if reply.finish_reason == "length":
         text = text[: text.rfind(".") + 1]
     if text:
         yield _text("rewrite", text, ask.chunk, teacher)
+
+
+_MARKS = re.compile(r"\*\*|^#+ *|^\s*(?:\d{1,2}[.)]|[-*•])\s+")  # of headings, lists and bold type
 
 
 def _passage(chunk: Chunk) -> Sample:
@@ -291,9 +297,11 @@ def seed_samples(leaves: Sequence[Leaf]) -> Iterator[Sample]:
 
 
 def _without_teacher(fact: Fact, all_facts: Sequence[Fact], subject: str) -> Iterator[Sample]:
-    blank = _blanked(fact.statement)
-    if blank:
-        yield _qa("cloze", f"Complete the sentence about {subject}: {blank}", fact.statement, fact)
+    for start, end in _key_spans(fact.statement):
+        before, after = fact.statement[:start], fact.statement[end:]
+        yield _qa("cloze", f"Complete the sentence about {subject}: {before}____{after}", fact.statement, fact)
+        if len(before.split()) >= 3:
+            yield _qa("cloze", f"{subject}: how does this go on? {before.strip()} ...", fact.statement, fact)
     yield _qa("yes_no", f"Is this right? {fact.statement}", f"Yes. {fact.statement}", fact)
     twin = _wrong_twin(fact, all_facts)
     if twin:
@@ -339,11 +347,6 @@ def _key_spans(statement: str) -> list[tuple[int, int]]:
 
 
 _NO_UNIT = frozenset("and or to of in on at by for with from is are was were".split())  # noqa: SIM905
-
-
-def _blanked(statement: str) -> str:
-    spans = _key_spans(statement)
-    return f"{statement[: spans[-1][0]]}____{statement[spans[-1][1] :]}" if spans else ""
 
 
 def _wrong_twin(fact: Fact, all_facts: Sequence[Fact]) -> str:

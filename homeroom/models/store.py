@@ -35,6 +35,11 @@ class Installed:
     path: Path
     size_bytes: int
 
+    @property
+    def name(self) -> str:
+        """The model's name in the catalog."""
+        return self.model.name
+
 
 def store_home() -> Path:
     """Return the folder that holds models: $HOMEROOM_HOME, or ~/.cache/homeroom."""

@@ -23,7 +23,7 @@ class Engine(Protocol):
         """Return the most likely answers, in order."""
 
     def stream(
-        self, messages: tuple[Message, ...], *, max_tokens: int, temperature: float, top_p: float, seed: int
+        self, messages: tuple[Message, ...], *, max_tokens: int, temperature: float, top_p: float, seed: int | None
     ) -> Iterator[str]:
         """Yield the answer a token at a time ("" for a token that is only a part of a character)."""
 
@@ -38,7 +38,7 @@ class Manner:
     max_tokens: int = 256
     temperature: float = 0.0  # a student that learned facts says them best without chance
     top_p: float = 1.0
-    seed: int = 0
+    seed: int | None = None  # None: other answers each time, where there is chance at all
 
 
 class Conversation:
@@ -74,7 +74,7 @@ class Conversation:
         manner, pieces = self.manner, []
         for piece in self.engine.stream(
             messages,
-            max_tokens=manner.max_tokens,
+            max_tokens=min(manner.max_tokens, self.engine.context_tokens - self.engine.count_tokens(messages)),
             temperature=manner.temperature,
             top_p=manner.top_p,
             seed=manner.seed,

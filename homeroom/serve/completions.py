@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from homeroom.core.errors import ContentError, HomeroomError
+from homeroom.core.errors import ContentError, HomeroomError, UsageError
 from homeroom.serve.chat import Engine
 from homeroom.serve.requests import ApiError, ChatRequest
 
@@ -30,7 +30,7 @@ class Line:
         self.num_waiting = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"engine-{name}")
 
-    def begin(self, chat: ChatRequest) -> Completion:
+    async def begin(self, chat: ChatRequest) -> Completion:
         """Put a request in line.
 
         Raises:
@@ -38,22 +38,29 @@ class Line:
         """
         if self.num_waiting >= MAX_WAITING:
             raise ApiError(429, f"{self.num_waiting} requests are waiting already.", code="rate_limit_exceeded")
-        prompt_tokens = self.engine.count_tokens(chat.messages)
+        self.num_waiting += 1
+        try:
+            completion = await self._prepare(chat)
+        except BaseException:
+            self.num_waiting -= 1
+            raise
+        future = asyncio.get_running_loop().run_in_executor(self._thread, completion.generate)
+        future.add_done_callback(self._leave)
+        return completion
+
+    async def _prepare(self, chat: ChatRequest) -> Completion:
+        prompt_tokens = await asyncio.to_thread(self.engine.count_tokens, chat.messages)
         room = self.engine.context_tokens - prompt_tokens
         if room < 1:
             limit = f"The model reads at most {self.engine.context_tokens} tokens; these messages are {prompt_tokens}."
             raise ApiError(400, limit, param="messages", code="context_length_exceeded")
-        completion = Completion(
+        return Completion(
             model=self.name,
             chat=chat,
             engine=self.engine,
             prompt_tokens=prompt_tokens,
             max_tokens=min(chat.max_tokens, room),
         )
-        self.num_waiting += 1
-        future = asyncio.get_running_loop().run_in_executor(self._thread, completion.generate)
-        future.add_done_callback(self._leave)
-        return completion
 
     def _leave(self, future: asyncio.Future[None]) -> None:
         self.num_waiting -= 1
@@ -94,7 +101,7 @@ class Completion:
             top_p=chat.top_p,
             seed=chat.seed,
         ):
-            self.completion_tokens += 1
+            self.completion_tokens = min(self.completion_tokens + 1, self._max_tokens)
             yield cut.add(piece)
             if cut.is_found or self._stopped.is_set():
                 return
@@ -120,7 +127,7 @@ class Completion:
         """
         try:
             while (item := await self._pieces.get()) is not None:
-                if isinstance(item, ContentError):
+                if isinstance(item, ContentError | UsageError):
                     raise ApiError(400, item.message)
                 if isinstance(item, Exception):
                     said = item.message if isinstance(item, HomeroomError) else f"{type(item).__name__} in the model"

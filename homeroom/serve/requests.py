@@ -42,7 +42,7 @@ class ChatRequest:
     max_tokens: int
     temperature: float
     top_p: float
-    seed: int
+    seed: int | None
     stop: tuple[str, ...]
     is_stream: bool
     with_usage: bool  # at the end of a stream
@@ -69,8 +69,10 @@ def parse_request(body: bytes) -> ChatRequest:
         max_tokens=int(_number(fields, max_name, DEFAULT_MAX_TOKENS, 1, 100_000, whole=True)),
         # OpenAI's default is 1; ours is 0, because a student that learned facts says them best without chance
         temperature=_number(fields, "temperature", 0.0, 0.0, 2.0),
-        top_p=_number(fields, "top_p", 1.0, 0.0, 1.0),
-        seed=int(_number(fields, "seed", 0, -(2**63), 2**63 - 1, whole=True)),
+        top_p=max(_number(fields, "top_p", 1.0, 0.0, 1.0), 1e-6),  # 0 means the likeliest token alone
+        seed=int(_number(fields, "seed", 0, -(2**63), 2**63 - 1, whole=True))
+        if fields.get("seed") is not None
+        else None,
         stop=_stops(fields.get("stop")),
         is_stream=_flag(fields.get("stream"), "stream"),
         with_usage=_flag(options.get("include_usage") if isinstance(options, dict) else None, "stream_options"),

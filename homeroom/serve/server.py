@@ -56,7 +56,7 @@ def make_app(models: Mapping[str, Engine], *, hosts: tuple[str, ...] = ("*",)) -
         _refuse_other_sites(request)
         chat = parse_request(await _read_body(request))
         line = _line(lines, chat.model)
-        completion = line.begin(chat)
+        completion = await line.begin(chat)
         if chat.is_stream:
             headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
             return StreamingResponse(_events(completion), media_type="text/event-stream", headers=headers)

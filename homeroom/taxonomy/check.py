@@ -87,8 +87,11 @@ _LINT = "InstructLab's own tools refuse this in version 2 and 3."
 
 def _beside_schema(path: Path, name: str) -> list[Problem]:
     faults = Faults(name)
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES)
+    except OSError:
+        return []  # said by read_taxonomy
     if content.startswith(b"\xef\xbb\xbf"):
         faults.warning(None, "byte-order-mark", "the file begins with a byte order mark", "Save it as plain UTF-8.")
     lines = content.decode("utf-8", "replace").split("\n")

@@ -155,6 +155,8 @@ def _candidates(course: Path, root: Path, problems: list[Problem]) -> Iterator[_
         elif not path.resolve().is_relative_to(root):
             message = "a link that leads out of the course is not read"
             problems.append(_problem(name, "link-outside", message, "Copy the file instead of linking it.", "warning"))
+        elif not path.is_file():
+            problems.append(_problem(name, "unreadable", "this is not an ordinary file", "Replace it by one."))
         elif (first and first[0] in TREES) or (alone and path.parent == course):
             yield _Candidate(name, path)
         else:

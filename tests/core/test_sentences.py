@@ -16,12 +16,15 @@ def texts(text):
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("Dr. Ito pays 3.5 % by 5 p.m. on Friday. Who checks?", ["Dr. Ito pays 3.5 % by 5 p.m. on Friday.", "Who checks?"]),
-        ("It takes its last call at 4 p.m. The desk is closed.", ["It takes its last call at 4 p.m.", "The desk is closed."]),
+        ("Dr. Ito pays 3.5 % by 5 p.m. on Friday. Who checks?",
+         ["Dr. Ito pays 3.5 % by 5 p.m. on Friday.", "Who checks?"]),
+        ("It takes its last call at 4 p.m. The desk is closed.",
+         ["It takes its last call at 4 p.m.", "The desk is closed."]),
         ("Come at 5 p.m. Monday. Go.", ["Come at 5 p.m. Monday.", "Go."]),
         ("See No. 7. No. We do not.", ["See No. 7.", "No.", "We do not."]),
         ("Use tools, e.g. Hammer A. It helps.", ["Use tools, e.g. Hammer A.", "It helps."]),
-        ("J. R. R. Tolkien met J. Smith. So did I. Peter left.", ["J. R. R. Tolkien met J. Smith.", "So did I.", "Peter left."]),
+        ("J. R. R. Tolkien met J. Smith. So did I. Peter left.",
+         ["J. R. R. Tolkien met J. Smith.", "So did I.", "Peter left."]),
         ("“Stop!” he said. “Go.” Then she left.", ["“Stop!” he said.", "“Go.”", "Then she left."]),
         ("Then she left... She ran. And… nothing.", ["Then she left...", "She ran.", "And… nothing."]),
         ("The U.S. Army came. He is in the U.S. The end.", ["The U.S. Army came.", "He is in the U.S.", "The end."]),
@@ -86,7 +89,8 @@ def test_spans_are_exact_in_order_and_lose_no_word():
 @pytest.mark.parametrize(
     "text",
     [" " * 200_000 + "x", "." * 200_000 + "x", "| " * 100_000, "> " * 100_000, "a." * 100_000, '."' * 100_000 + "x",
-     "00:12" + " " * 100_000 + "x", "- " * 100_000, "[1]" * 60_000, "*" * 200_000 + "x", "``` " * 50_000, "\n" * 200_000],
+     "00:12" + " " * 100_000 + "x", "- " * 100_000, "[1]" * 60_000, "*" * 200_000 + "x", "``` " * 50_000, "\n" *
+    200_000],
     ids=lambda text: repr(text[:4]),
 )  # fmt: skip
 def test_hostile_text_takes_time_in_proportion_to_its_length(text):

@@ -111,8 +111,10 @@ def test_text_without_words_has_no_passages():
 
 
 PIECES = (
-    "Word ", "word. ", "Dr. No ", "e.g. ", "é", "文。文", "🙂 ", "\n", "\n\n", "\n- ", "\n1. ", "\n# H\n", "\n## Two\n", "\n### T\n",
-    "\n| a | b |\n", "\n```\n", "x" * 90 + " ", "Title\n---\n", "\n> ", "Anna: ", "! ", "? ", "\n    ", "\t", "---\n",
+    "Word ", "word. ", "Dr. No ", "e.g. ", "é", "文。文", "🙂 ", "\n", "\n\n", "\n- ", "\n1. ", "\n# H\n",
+    "\n## Two\n", "\n### T\n",
+    "\n| a | b |\n", "\n```\n", "x" * 90 + " ", "Title\n---\n", "\n> ", "Anna: ", "! ", "? ", "\n    ",
+    "\t", "---\n",
 )  # fmt: skip
 
 
@@ -142,7 +144,8 @@ def _underlined(text, line):
 
 @pytest.mark.parametrize(
     "text",
-    ["a. " * 30_000, "# a\n" * 20_000, "- x\n" * 15_000, "| a |\n" * 15_000, "a\n\n" * 10_000, "x" * 200_000, "a\n---\n" * 10_000,
+    ["a. " * 30_000, "# a\n" * 20_000, "- x\n" * 15_000, "| a |\n" * 15_000, "a\n\n" * 10_000,
+     "x" * 200_000, "a\n---\n" * 10_000,
      "```\n" * 40_000, " " * 300_000, "[" * 100_000 + "\n---\n"],
     ids=lambda text: repr(text[:5]),
 )  # fmt: skip

@@ -98,6 +98,7 @@ def test_all_faults_of_all_leaves_are_raised_at_once(course, tmp_path):
 
 def test_a_wildcard_passes_over_pictures_but_not_over_documents_it_cannot_read(course):
     folder = course / "knowledge/boats"
+    os.mkfifo(folder / "pipe.md")
     (folder / "boat.png").write_bytes(b"\x89PNG")
     assert names(course, leaf()) == [("knowledge/boats", "boats.md")]
     with pytest.raises(ContentError, match=r"only files that are no documents match \*\.png"):
@@ -134,7 +135,7 @@ def test_documents_come_from_a_git_repository_at_a_commit(course, tmp_path):
     there = leaf(repo=address, commit=head, patterns=["**/*.md", "docs"])
     found = read_documents([there], course, config=Documents(), cache=tmp_path / "cache")
     assert [(d.name, d.text) for d in found] == [("docs/a.md", TEXT)]
-    with pytest.raises(ContentError, match="missing document: no file matches x.md in file://"):
+    with pytest.raises(ContentError, match="no file matches x"):
         names(course, leaf(repo=address, commit=head, patterns=["x.md"]))
 
 

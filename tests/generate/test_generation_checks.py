@@ -51,9 +51,24 @@ def test_a_question_that_says_its_answer_is_a_leak():
 
 
 def test_an_amount_does_not_answer_who_or_where():
-    assert checks.type_fault("Who must report water damage?", ["five days"])[0] == "type"
-    assert checks.type_fault("My cellar is wet. When must I report it?", ["five days"]) is None
-    assert checks.type_fault("Who leads the panel?", ["Sunniva Okell"]) is None
+    assert checks.type_fault("Who must report water damage?", WATER)[0] == "type"
+    assert checks.type_fault("My cellar is wet. When must I report it?", WATER) is None
+    assert checks.type_fault("How many lead the panel?", PANEL)[0] == "type"
+    assert checks.type_fault("Who leads the panel?", PANEL) is None
+
+
+def test_a_fact_that_cannot_answer_is_no_rival():
+    fee = fact("The appeal panel has five members.", "fee")
+    assert checks.attribution([PANEL, fee])("Who is in charge of the appeal panel?", PANEL) is None
+    assert checks.attribution([PANEL, fee])("What about the appeal panel?", PANEL)[0] == "attribution"
+
+
+def test_a_text_of_other_words_than_the_passage_has_drifted():
+    passage = "Water damage must be reported within five days."
+    assert checks.drift_fault("Report any water damage: five days!", passage) is None
+    assert (
+        checks.drift_fault("Enjoy comprehensive protection and peace of mind, tailored to you.", passage)[0] == "drift"
+    )
 
 
 def test_words_of_the_prompts_examples_are_caught_unless_the_source_has_them():

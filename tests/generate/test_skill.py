@@ -27,7 +27,9 @@ def teacher(requests):
         if not wanted:
             return "1. Make this text better, please.\n2. Put it into our style."
         word = wanted[1]
-        return f"1. Yesterday a {word} came to our town.\n2. Nobody is here today at all.\n3. The {word} was seen near us."
+        return (
+            f"1. Yesterday a {word} came to our town.\n2. Nobody is here today at all.\n3. The {word} was seen near us."
+        )
 
     return [Reply(text=one(r), finish_reason="stop", prompt_tokens=1, completion_tokens=9) for r in requests]
 
@@ -44,7 +46,9 @@ def test_the_examples_say_what_becomes_what():
 
 
 def test_examples_that_do_more_than_exchange_words_are_no_edits():
-    assert edits_of([*SEEDS, Seed(question="q", context="A b c d.", answer="Something else entirely, is it not.")]) == []
+    assert (
+        edits_of([*SEEDS, Seed(question="q", context="A b c d.", answer="Something else entirely, is it not.")]) == []
+    )
     assert edits_of([Seed(question="q", answer="a")]) == []
 
 

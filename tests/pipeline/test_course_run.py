@@ -118,9 +118,7 @@ def test_every_stage_leaves_its_folder_and_the_report_has_the_contracts_shape(ma
     assert "Odile Varrick" in (folder / "out" / "dataset" / "train.jsonl").read_text(encoding="utf-8")
 
 
-def test_a_second_run_does_nothing_and_a_changed_setting_remakes_only_what_depends_on_it(
-    make_course, teacher, student
-):
+def test_a_second_run_does_nothing_and_a_changed_setting_remakes_only_what_depends_on_it(make_course, teacher, student):
     folder = make_course()
     run(opened(folder, teacher, student), until="dataset")
     asked = len(teacher.asked)

@@ -23,6 +23,7 @@ class Parrot:
 
     def stream(self, messages: tuple[Message, ...], **options: object) -> Iterator[str]:
         self.seen.append(messages)
+        assert 0 < options["max_tokens"] <= self.context_tokens - self.count_tokens(messages)
         yield from (self.name, " ", messages[-1].content)
 
     def count_tokens(self, messages: tuple[Message, ...]) -> int:

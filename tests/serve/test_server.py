@@ -144,6 +144,9 @@ def test_how_to_draw_the_answer_reaches_the_model(client: httpx.Client, url: str
     messages, options = models["tuned"].asked[-1]
     assert [(m.role, m.content) for m in messages] == [("system", "Be short."), ("user", "Hi")]
     assert options == {"temperature": 0.5, "top_p": 0.9, "seed": 7}
+    ask(client, url, top_p=0)
+    assert models["tuned"].asked[-1][1]["seed"] is None  # chance, unless the client wants the same answer again
+    assert 0 < models["tuned"].asked[-1][1]["top_p"] < 0.001
 
 
 def test_an_answer_is_cut_to_the_room_that_the_prompt_leaves(client: httpx.Client, url: str):

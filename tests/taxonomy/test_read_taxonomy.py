@@ -11,6 +11,7 @@ import yaml
 from qna_files import KNOWLEDGE, SKILL, put
 
 from homeroom.core.types import Seed, Source
+from homeroom.taxonomy.check import check
 from homeroom.taxonomy.read import read_taxonomy
 
 
@@ -194,6 +195,24 @@ def test_links_that_lead_outside_are_not_read(tmp_path):
     ]
 
 
+def test_pipes_and_names_that_cannot_be_shown_are_refused(tmp_path):
+    put(tmp_path, KNOWLEDGE, "knowledge/a\nb")
+    (tmp_path / "knowledge/pipe").mkdir()
+    os.mkfifo(tmp_path / "knowledge/pipe/qna.yaml")
+    os.makedirs(os.fsencode(tmp_path) + b"/knowledge/\xff")
+    with open(os.fsencode(tmp_path) + b"/knowledge/\xff/qna.yaml", "w") as file:
+        file.write(KNOWLEDGE)
+    result = check([tmp_path])
+    errors = {(p.file.removeprefix(f"{tmp_path}/"), p.code) for p in result.problems if p.severity == "error"}
+    assert errors == {
+        ("knowledge/a\\nb/qna.yaml", "folder-name"),
+        ("knowledge/pipe/qna.yaml", "unreadable"),
+        ("knowledge/\\udcff/qna.yaml", "folder-name"),
+    }
+    assert result.leaves == ()
+    json.dumps(result.to_json(), ensure_ascii=False).encode()
+
+
 def test_nothing_to_read_is_an_error_and_not_an_exception(tmp_path):
     assert [p.code for p in read_taxonomy(tmp_path / "none").problems] == ["missing-path"]
     assert [p.code for p in read_taxonomy(tmp_path).problems] == ["no-leaf"]
@@ -214,7 +233,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         (BOMB, "anchor"),
         ("[" * 500_000, "too-deep"),
         ("- " * 300_000, "too-deep"),
-        ("a:\n" + "- x\n" * 200_000, "too-deep"),
+        ("a:\n" + "- x\n" * 110_000, "too-deep"),
         ("x" * 2_000_000, "too-large"),
         (b"version: \xff\n", "encoding"),
         (b"\x00\x01\x02", "control-character"),
