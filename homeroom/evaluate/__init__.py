@@ -1,9 +1,8 @@
 """Exams: what a model knows before and after training, graded by rules, with how sure the difference is.
 
 In: an exam (`exam.jsonl`, see `docs/exam.md`), retention and control questions, and two models as `Answer` functions.
-Out: a folder with report.json, report.html, items.jsonl and the kept answers.
+Out: a folder with report.json, report.html, items.jsonl and the kept answers. Texts are compared with `core/words.py`.
 
-    words       a text as comparable words: "Nine weeks." and "9 weeks" are one
     grade       a question and an answer -> right or wrong, and why     (read this first)
     guards      denial and hedging: "not 9 weeks", "9 or 12 weeks"
     choices     which of the lettered choices an answer names

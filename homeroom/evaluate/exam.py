@@ -16,10 +16,10 @@ from typing import Any
 from homeroom.core.errors import ContentError, StageError
 from homeroom.core.files import from_json, read_jsonl
 from homeroom.core.types import Answer, Progress, Question, Score, content_id, no_progress
+from homeroom.core.words import words
 from homeroom.evaluate.checks import CHECKS
 from homeroom.evaluate.choices import LETTERS, MAX_CHOICES
 from homeroom.evaluate.grade import grade, prompt
-from homeroom.core.words import words
 
 MAX_FILES = 100
 MAX_MIB = 20  # of one file

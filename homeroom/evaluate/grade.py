@@ -15,10 +15,10 @@ from collections.abc import Iterable
 
 from homeroom.core.errors import ContentError
 from homeroom.core.types import Message, Question, Score
+from homeroom.core.words import MAX_CHARACTERS, find, is_number, words
 from homeroom.evaluate.checks import CHECKS, strip_lead_in
 from homeroom.evaluate.choices import LETTERS, picks, right_choice
 from homeroom.evaluate.guards import hedge, is_affirmed
-from homeroom.core.words import MAX_CHARACTERS, find, is_number, words
 
 YES_NO = frozenset({"yes", "no"})
 _YES_OR_NO = re.compile(r"\b(?:yes\s*(?:/|or)\s*no|no\s*(?:/|or)\s*yes)\b", re.IGNORECASE)

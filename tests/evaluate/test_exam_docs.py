@@ -3,9 +3,9 @@ import re
 from pathlib import Path
 
 from homeroom.core.types import Question
+from homeroom.core.words import words
 from homeroom.evaluate.checks import CHECKS
 from homeroom.evaluate.exam import to_question
-from homeroom.core.words import words
 
 PAGE = (Path(__file__).parents[2] / "docs" / "exam.md").read_text(encoding="utf-8")
 

@@ -47,7 +47,8 @@ def test_an_unreadable_reply_or_none_gives_the_sentences():
 def test_a_leaning_sentence_is_made_clear_only_with_words_of_the_text():
     facts = read_facts(CHUNK, None)
     [(fact, request)] = clear_requests(facts, [CHUNK])
-    assert fact.statement == "They also get a blue card." and "nine books" in request.messages[-1].content
+    assert fact.statement == "They also get a blue card."
+    assert "nine books" in request.messages[-1].content
     assert clear_fact(fact, CHUNK, reply("Readers also get a blue card.")).statement == "Readers also get a blue card."
     for wrong in ("Readers also get a red card.", "They get a blue card.", "", "Zebulon also gets a blue card."):
         assert clear_fact(fact, CHUNK, reply(wrong)) == fact

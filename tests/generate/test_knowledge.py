@@ -82,9 +82,11 @@ def test_details_are_numbers_with_units_and_names():
 
 def test_coverage_takes_the_most_important_facts_that_the_budget_can_teach_well():
     covered = cover(FACTS, teacher_tokens=3 * TEACHER_TOKENS, training_tokens=9 * TRAINING_TOKENS)
-    assert covered.facts == tuple(FACTS[:3]) and covered.share == 3 / len(FACTS)
+    assert covered.facts == tuple(FACTS[:3])
+    assert covered.share == 3 / len(FACTS)
     more = cover(FACTS, teacher_tokens=10**6, training_tokens=10**6)
-    assert more.facts[:3] == covered.facts and more.share == 1.0
+    assert more.facts[:3] == covered.facts
+    assert more.share == 1.0
 
 
 def test_teacher_made_exam_questions_carry_a_key_from_the_fact_and_fill_only_missing_splits():
@@ -95,5 +97,6 @@ def test_teacher_made_exam_questions_carry_a_key_from_the_fact_and_fill_only_mis
     given = [Reply(text=t, finish_reason="stop", prompt_tokens=1, completion_tokens=1) for t in texts]
     written = [Question(id="w", question="What is asked by hand?", split="final", answer="x")]
     questions = read_exam(asks, given, all_facts=FACTS, written=written, config=Exam())
-    assert questions and {q.split for q in questions} <= {"quiz", "dev"}
+    assert questions
+    assert {q.split for q in questions} <= {"quiz", "dev"}
     assert all(q.must[0][0] in q.source for q in questions)

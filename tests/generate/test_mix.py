@@ -14,9 +14,13 @@ SAMPLES = [qa(n, n % 7) for n in range(140)] + [
     Sample(id=f"t{n}", kind="rewrite", text="word " * 30, learn="all", leaf="l") for n in range(10)
 ]
 REPLAY = [
-    Sample(id=f"r{n}", kind="replay", messages=(Message(role="user", content="hi"), Message(role="assistant", content="yes")))
+    Sample(
+        id=f"r{n}",
+        kind="replay",
+        messages=(Message(role="user", content="hi"), Message(role="assistant", content="yes")),
+    )
     for n in range(500)
-]  # fmt: skip
+]
 
 
 def count(sample: Sample) -> int:
@@ -32,7 +36,8 @@ def test_all_is_kept_where_the_budget_allows_and_replay_has_its_share():
 def test_a_short_budget_thins_every_fact_alike():
     mixed = mix(SAMPLES, [], count=count, tokens=1500, config=Dataset(replay_share=0.0))
     per_fact = [sum(1 for s in mixed.samples if s.facts == (f"f{n}",)) for n in range(7)]
-    assert max(per_fact) - min(per_fact) <= 1 and min(per_fact) >= 1
+    assert max(per_fact) - min(per_fact) <= 1
+    assert min(per_fact) >= 1
     assert sum(mixed.tokens.values()) <= 1500 / 2 + 30
 
 
@@ -45,4 +50,6 @@ def test_the_same_seed_gives_the_same_order():
 def test_the_card_names_kinds_leaves_and_models():
     mixed = mix(SAMPLES, REPLAY, count=count, tokens=10**6, config=Dataset())
     text = card(mixed, [], teacher="T", student="S", leaves=["l"])
-    assert "Teacher: T" in text and "| direct | 140 |" in text and "(replay)" in text
+    assert "Teacher: T" in text
+    assert "| direct | 140 |" in text
+    assert "(replay)" in text

@@ -61,7 +61,8 @@ def test_capitals_articles_and_neighbours_survive():
 def test_samples_hold_the_exchange_and_bad_texts_are_rejected_with_a_reason():
     sifted = skill_samples(LEAF, teacher, config=Samples(skill_samples=20), exam=(), teacher="t")
     made = [s for s in sifted.samples if s.kind == "skill"]
-    assert len(made) >= 6 and sum(s.kind == "seed" for s in sifted.samples) == len(SEEDS)
+    assert len(made) >= 6
+    assert sum(s.kind == "seed" for s in sifted.samples) == len(SEEDS)
     edits = edits_of(SEEDS)
     for sample in made:
         text = sample.messages[0].content.split("\n\n", 1)[1]
@@ -89,5 +90,5 @@ def test_a_skill_without_exchanges_is_answered_by_the_teacher():
             for r in requests
         ]
 
-    made = [s for s in skill_samples(leaf, answers, config=Samples(skill_samples=5), exam=(), teacher="t").samples]
+    made = list(skill_samples(leaf, answers, config=Samples(skill_samples=5), exam=(), teacher="t").samples)
     assert {s.messages[0].content for s in made if s.kind == "skill"} == {"Name four fish.", "Name six trees."}

@@ -103,7 +103,8 @@ def test_every_stage_leaves_its_folder_and_the_report_has_the_contracts_shape(ma
     for stage in STAGES:
         assert read_record(folder / "out" / stage).kind == stage
     report = read_report(folder)
-    assert report["version"] == 1 and report["verdict"] in ("better", "no evidence", "worse")
+    assert report["version"] == 1
+    assert report["verdict"] in ("better", "no evidence", "worse")
     assert report["closed_book"]["after"]["n"] == 2
     assert set(report["closed_book"]["difference"]) >= {"ci95", "p"}
     page = (folder / "out" / "report" / "report.html").read_text(encoding="utf-8")
@@ -180,7 +181,8 @@ def test_a_teacher_that_gives_nothing_usable_fails_with_the_leaf_and_a_hint(make
         course = opened(folder, url, student, "samples.manners=1")
         run(course, until="samples")  # the sentences themselves are facts, so cloze and yes/no remain
         kinds = {s["kind"] for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl")}
-    assert "direct" not in kinds and "cloze" in kinds
+    assert "direct" not in kinds
+    assert "cloze" in kinds
 
 
 def test_a_run_killed_at_any_moment_goes_on_and_ends_the_same(make_course, teacher, student, tmp_path):
@@ -207,8 +209,10 @@ def test_a_run_killed_at_any_moment_goes_on_and_ends_the_same(make_course, teach
 def test_the_plan_says_why_each_stage_runs_and_changes_nothing(make_course, teacher, student):
     folder = make_course()
     plan = make_plan(opened(folder, teacher, student))
-    assert [s["name"] for s in plan["stages"]] == list(STAGES) and all(s["runs"] for s in plan["stages"])
-    assert 0 < plan["share_covered"] <= 1 and "minutes" in plan_table(plan)
+    assert [s["name"] for s in plan["stages"]] == list(STAGES)
+    assert all(s["runs"] for s in plan["stages"])
+    assert 0 < plan["share_covered"] <= 1
+    assert "minutes" in plan_table(plan)
     run(opened(folder, teacher, student), until="exam")
     later = make_plan(opened(folder, teacher, student))
     assert [s["runs"] for s in later["stages"]] == [False] * 3 + [True] * 4
@@ -232,7 +236,8 @@ def test_a_budget_covers_the_important_facts_and_a_longer_one_goes_on_from_there
     second = read_record(folder / "out" / "samples").summary
     assert first["facts_covered"] < second["facts_covered"] <= second["facts_known"]
     kept = {s["id"] for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl")}
-    assert kept and len(teacher.asked) > asked
+    assert kept
+    assert len(teacher.asked) > asked
     with pytest.raises(UsageError, match="too few"):
         fit(opened(make_course("late"), teacher, student), 300.0)
 
