@@ -23,11 +23,11 @@ def commands_page() -> str:
     """Return the page: the help of the program, then of each command and its subcommands, in the order of `--help`."""
     sys.path.insert(0, str(ROOT))
     try:
-        from homeroom.cli.main import main
+        from homeroom.cli.main import cli
     finally:
         sys.path.remove(str(ROOT))
     sections = [INTRO]
-    for name, text in all_help(main, "homeroom"):
+    for name, text in all_help(cli, "homeroom"):
         depth = min(len(name.split()), 3)
         sections.append(f"{'#' * (depth + 1)} `{name}`\n\n```text\n{text.strip()}\n```\n")
     return "\n".join(sections)

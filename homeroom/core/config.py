@@ -25,7 +25,7 @@ class Teacher:
     model: str = "qwen2.5-coder-1.5b"  # a name in the catalog, a .gguf file, or an endpoint's model name
     url: str = ""  # an OpenAI-compatible endpoint, "http://host:port/v1"; empty: the local engine
     api_key_env: str = "HOMEROOM_TEACHER_KEY"  # the environment variable that holds the key, never the key
-    in_flight: int = 4  # requests at once; also the slots of the local engine
+    in_flight: int = 4  # requests at once, at an endpoint; the local engine takes one after the other
     context_tokens: int = 2048  # per request, prompt and answer together
     timeout_s: float = 300.0
 

@@ -129,23 +129,28 @@ def leak_fault(question: str, fact: Fact) -> Fault | None:
 
 
 def asks_for(question: str) -> str:
-    """Return what sort of detail a question wants: "number", "name", or "" where its words do not tell."""
-    asked = question.casefold().replace("’", "'")
-    if _WANTS_NUMBER.search(asked):
-        return "number"
-    return "name" if _WANTS_NAME.search(asked) else ""
+    """Return what sort of detail a question wants: "number", "name", "place", or "" where its words do not tell."""
+    asked = question.casefold()
+    return next((sort for sort, pattern in _WANTS.items() if pattern.search(asked)), "")
 
 
-_WANTS_NUMBER = re.compile(
-    r"\bhow (?:many|much|long|soon|quickly|old|large|big|high|often|late|early)\b|\bwhat (?:percentage|amount|number)\b"
-    r"|\b(?:deadline|time limit|time frame|timeframe|maximum|minimum|percentage)\b|\bwhich number\b|\bhow far\b"
-)
-_WANTS_NAME = re.compile(r"\b(?:who|whom|whose|where)\b|\bname of\b|\bwhich (?:person|place|building|town|bank|day)\b")
+_WANTS = {
+    "number": re.compile(
+        r"\bhow (?:many|much|long|soon|quickly|old|large|big|high|often|late|early)\b|\bwhat (?:percentage|amount|number)\b"
+        r"|\b(?:deadline|time limit|time frame|timeframe|maximum|minimum|percentage)\b|\bwhich number\b|\bhow far\b"
+    ),
+    "place": re.compile(r"\bwhere\b|\b(?:which|what) (?:place|building|town|room|street)\b"),
+    "name": re.compile(r"\b(?:who|whom|whose)\b|\bname of\b|\bwhich (?:person|bank|company)\b"),
+}
+_PLACED = re.compile(r"\b(?:in|at|on|near|to|from|through)\s+(?:the\s+)?(?=[A-Z])")
 
 
 def tells(statement: str) -> frozenset[str]:
-    """Return which sorts of detail a statement has: "number", "name", both or none."""
-    return frozenset(["number"] * bool(numbers(statement)) + ["name"] * bool(names(statement)))
+    """Return which sorts of detail a statement has; a name behind "in", "at" or the like is a place."""
+    named, placed = bool(names(statement)), bool(_PLACED.search(statement))
+    others = _PLACED.sub("", re.sub(_PLACED.pattern + r"\S+(?:\s[A-Z]\S+)*", "", statement))
+    sorts = ["number"] * bool(numbers(statement)) + ["place"] * (named and placed)
+    return frozenset(sorts + ["name"] * bool(names(others)))
 
 
 def type_fault(question: str, fact: Fact) -> Fault | None:

@@ -302,6 +302,9 @@ def _without_teacher(fact: Fact, all_facts: Sequence[Fact], subject: str) -> Ite
         yield _qa("cloze", f"Complete the sentence about {subject}: {before}____{after}", fact.statement, fact)
         if len(before.split()) >= 3:
             yield _qa("cloze", f"{subject}: how does this go on? {before.strip()} ...", fact.statement, fact)
+    inverted = _inverted(fact.statement)
+    if inverted:
+        yield _qa("inverted", inverted, fact.statement, fact)
     yield _qa("yes_no", f"Is this right? {fact.statement}", f"Yes. {fact.statement}", fact)
     twin = _wrong_twin(fact, all_facts)
     if twin:
@@ -347,6 +350,25 @@ def _key_spans(statement: str) -> list[tuple[int, int]]:
 
 
 _NO_UNIT = frozenset("and or to of in on at by for with from is are was were".split())  # noqa: SIM905
+
+
+def _inverted(statement: str) -> str:
+    """Return a plain English question for the name in "The head of claims is Odile Varrick.", or "".
+
+    Example:
+        >>> _inverted("The head of claims is Odile Varrick."), _inverted("The panel is led by Sunniva Okell.")
+        ('Who is the head of claims?', 'By whom is the panel led?')
+    """
+    sorts = checks.tells(statement)
+    match = re.fullmatch(r"(The|A|An|Every|Each) ([^,]{3,80}?) (is|are|was|were) (?:(\w+) )?by (.+?)\.", statement)
+    if match and checks.names(statement) & set(words(match[5])):
+        return f"By whom {match[3]} {match[1].lower()} {match[2]} {match[4] or ''}".rstrip() + "?"
+    match = re.fullmatch(r"(The|A|An|Every|Each) ([^,]{3,80}?) (is|are|was|were) (.+?)\.", statement)
+    if match and checks.names(statement) & set(words(match[4])) and match[4][0].isupper() and "name" in sorts:
+        return f"Who {match[3]} {match[1].lower()} {match[2]}?"
+    if match and "place" in sorts and re.match(r"(?:in|at|on) ", match[4]):
+        return f"Where {match[3]} {match[1].lower()} {match[2]}?"
+    return ""
 
 
 def _wrong_twin(fact: Fact, all_facts: Sequence[Fact]) -> str:

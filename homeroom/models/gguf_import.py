@@ -1,9 +1,9 @@
-"""The model inside a GGUF file as a Hugging Face folder: config, fp32 weights, tokenizer, chat template.
+r"""The model inside a GGUF file as a Hugging Face folder: config, fp32 weights, tokenizer, chat template.
 
     GGUF file (quantized) -> read_gguf -> GgufModel -> import_gguf -> folder of safetensors
 
 Our own reader, because transformers wants `accelerate` for it, drops the digit splitting of SmolLM2's tokenizer (so
-"\\n\\n1" got other tokens than in llama.cpp), and refuses to save what it loaded. Weights are de-quantised one by one;
+"\n\n1" got other tokens than in llama.cpp), and refuses to save what it loaded. Weights are de-quantised one by one;
 llama.cpp keeps the query and key rows of Llama models in another order, which is turned back here. A file is a
 stranger: sizes are bounded, and anything odd is a `ContentError`.
 """
@@ -68,7 +68,8 @@ class GgufModel:
 
         for tensor in self.reader.tensors:
             name = _hugging_face_name(tensor.name)
-            weight = gguf.dequantize(tensor.data, tensor.tensor_type).astype("float32", copy=False)
+            weight = gguf.dequantize(tensor.data, tensor.tensor_type)
+            weight = weight.astype("float32", copy=not weight.flags.writeable)  # may be a view of the file
             if self.config["model_type"] == "llama" and name.endswith(("q_proj.weight", "k_proj.weight")):
                 heads = "num_attention_heads" if name.endswith("q_proj.weight") else "num_key_value_heads"
                 weight = _unpermute(weight, self.config[heads])
@@ -223,9 +224,8 @@ def _tokenizer(fields: dict[str, Any]) -> Any:
     core.pre_tokenizer = _splitter(str(fields.get("tokenizer.ggml.pre", "")))
     core.decoder = decoders.ByteLevel()
     types = fields.get("tokenizer.ggml.token_type", [])
-    core.add_special_tokens(
-        [AddedToken(t, special=True, normalized=False) for t, kind in zip(tokens, types, strict=True) if kind == CONTROL]
-    )
+    special = [token for token, kind in zip(tokens, types, strict=True) if kind == CONTROL]
+    core.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     eos = _token_id(fields, "eos")
     return PreTrainedTokenizerFast(
         tokenizer_object=core,

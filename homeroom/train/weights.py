@@ -49,7 +49,7 @@ class Weights:
             return
         grads = [p.grad for p in self.copy]
         if self._empty:
-            for weight, grad in zip(self.master, grads, strict=True):
+            for weight in self.master:
                 weight.grad = torch.empty_like(weight) if weight.grad is None else weight.grad
             torch._foreach_copy_([weight.grad for weight in self.master], grads)
         else:

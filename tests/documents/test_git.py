@@ -100,9 +100,11 @@ def test_a_file_over_the_limit_is_not_read_whole(repository, tmp_path):
 @pytest.mark.parametrize(
     "address",
     [
-        "--upload-pack=touch /tmp/x", "-u", "ext::sh -c touch% /tmp/x", "file::x", "http://a.org/b.git", "git://a.org/b",
+        "--upload-pack=touch /tmp/x", "-u", "ext::sh -c touch% /tmp/x", "file::x",
+        "http://a.org/b.git", "git://a.org/b",
         "ssh://-oProxyCommand=x/y", "-oProxyCommand@host:x", "git@-oProxyCommand=x:y", "https://user:word@a.org/b.git",
-        "https://token@a.org/b.git", "https:///b", "https://a.org/b\n--x", "https://a.org/b c", "https://[::1", "fd::17",
+        "https://token@a.org/b.git", "https:///b", "https://a.org/b\n--x", "https://a.org/b c",
+        "https://[::1", "fd::17",
         "git@a.org:-x", "ftp://a.org/x", "https://a.org/" + "x" * 2000, "ssh://a.org/-x", "file://x\0y", "",
     ],
 )  # fmt: skip

@@ -369,4 +369,4 @@ def test_no_answer_is_made_to_be_slow(flood):
         grade(question, (flood * 20_000)[:20_000])
     for check in ("valid_json", "markdown_table", "csv"):
         grade(ask(check=check), (flood * 20_000)[:20_000])
-    assert time.process_time() - start < 3
+    assert time.process_time() - start < 6

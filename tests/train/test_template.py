@@ -18,8 +18,9 @@ def tokenizer(tmp_path_factory):
 
 def talk(*turns: str, system: str = "") -> Sample:
     roles = ("user", "assistant") * len(turns)
-    messages = [Message(role=role, content=text) for role, text in zip(roles, turns, strict=False)]
-    return Sample(id="s", kind="direct", messages=(*[Message(role="system", content=system)][: bool(system)], *messages))
+    messages = [Message(role="system", content=system)] if system else []
+    messages += [Message(role=role, content=text) for role, text in zip(roles, turns, strict=False)]
+    return Sample(id="s", kind="direct", messages=tuple(messages))
 
 
 def whole(sample, tokenizer, max_tokens=400):
