@@ -38,9 +38,8 @@ def all_help(command, name: str, parent=None) -> list[tuple[str, str]]:
     import click
 
     # A fixed width: the page must not depend on the terminal it was made in.
-    context = click.Context(
-        command, info_name=name.split()[-1], parent=parent, max_content_width=100, terminal_width=100
-    )
+    settings = command.context_settings | {"max_content_width": 100, "terminal_width": 100}
+    context = click.Context(command, info_name=name.split()[-1], parent=parent, **settings)
     found = [(name, command.get_help(context))]
     if isinstance(command, click.Group):
         for child in command.list_commands(context):

@@ -32,7 +32,9 @@ def make_tiny_student(folder: Path) -> Path:
     """Write a tiny Llama with a tokenizer into `folder` (made if missing) and return it; the same bytes every time."""
     import torch
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     tokenizer = _tokenizer()
     config = LlamaConfig(
         vocab_size=512,

@@ -53,7 +53,6 @@ SPLIT = (
 SPLITS = {"qwen2": SPLIT.replace("DIGITS", ""), "llama-bpe": SPLIT.replace("DIGITS", "{1,3}")}
 
 
-
 @dataclass(frozen=True, slots=True)
 class GgufModel:
     """An opened GGUF file: what a Hugging Face folder would say of it, and its tensors when asked."""

@@ -90,9 +90,7 @@ class _Hidden:
         if count == 0:
             return ""
         try:
-            return self.template(
-                self.turns[:count], tokenize=False, add_generation_prompt=ask, enable_thinking=False
-            )
+            return self.template(self.turns[:count], tokenize=False, add_generation_prompt=ask, enable_thinking=False)
         except Exception as error:  # a template raises whatever its author chose
             raise ContentError(f"the student's chat template does not take this conversation ({error})") from None
 

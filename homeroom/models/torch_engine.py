@@ -119,9 +119,7 @@ class TorchEngine:
 
         return self._pieces(row, pick)
 
-    def logprob(
-        self, conversations: Sequence[tuple[Message, ...]], continuations: Sequence[str]
-    ) -> list[float]:
+    def logprob(self, conversations: Sequence[tuple[Message, ...]], continuations: Sequence[str]) -> list[float]:
         """Return, for each pair, the summed log-probability of the continuation as the beginning of the answer.
 
         Raises:

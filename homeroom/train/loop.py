@@ -14,24 +14,29 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TextIO
+
+from torch import Tensor
 
 from homeroom.core.config import Phase
 from homeroom.core.errors import ContentError
 from homeroom.core.files import hash_file, hash_folder, hash_value, read_jsonl, write_jsonl
 from homeroom.core.types import Progress, Sample, no_progress
-from homeroom.models.student import load_student, pick_device, save_student, use_cores
+from homeroom.models.student import Student, load_student, pick_device, save_student, use_cores
 from homeroom.train import attention, lora
 from homeroom.train.allocator import steady_memory
-from homeroom.train.batches import pack, schedule
+from homeroom.train.batches import Step, pack, schedule
 from homeroom.train.checkpoints import Cursor, load_checkpoint, save_checkpoint
 from homeroom.train.loss import plain_loss, row_loss
-from homeroom.train.precision import pick_dtype
+from homeroom.train.memory import check_memory
+from homeroom.train.precision import Choice, pick_dtype
 from homeroom.train.stop import StopSignals
-from homeroom.train.template import encode_all
+from homeroom.train.template import Encoded, encode_all
 from homeroom.train.weights import Weights, diverged, learning_rate
 
 MAX_SAMPLE_TOKENS = 1024  # longer samples are cut; the student's own context may be less
 CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints: a slow disk gets fewer
+METRICS = "metrics.jsonl"
 ENDS = 10  # steps that the first and the last loss are a mean of
 
 
@@ -67,7 +72,7 @@ def train(
 
     Args:
         student_path: A Hugging Face folder or a GGUF file.
-        samples: What to learn; their order does not matter, `seed` shuffles them.
+        samples: What to learn; `seed` shuffles them.
         phase: Budget, learning rate, method.
         seed: Decides the order of the data (and where LoRA begins).
         dtype: "auto", "float32" or "bfloat16", to compute in; the weights are float32.
@@ -76,50 +81,27 @@ def train(
 
     Raises:
         ContentError: there are no samples, or the student or a sample is faulty.
-        MachineError: too little disk.
+        MachineError: too little memory or disk.
         StageError: the loss is no longer a number.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written; SIGTERM likewise does what it did before.
     """
-    if not samples:
-        raise ContentError("there is nothing to learn: no samples", where=str(out))
-    use_cores()
-    device = pick_device()
-    student = load_student(student_path, device=device)
-    model, tokenizer = student.model, student.tokenizer
-    longest = min(MAX_SAMPLE_TOKENS, student.context_tokens)
-    encoded = encode_all(samples, tokenizer, eos_id=student.eos_ids[0], max_tokens=longest)
-    steps = schedule(
-        encoded, tokens=phase.tokens, step_tokens=phase.step_tokens, epochs=phase.epochs, seed=seed
-    )
-    choice = pick_dtype(dtype, model.config, device=device)
-    packed = attention.can_pack(model.config, max(len(e.prefix) + len(e.ids) for e in encoded))
-    if phase.method == "lora":
-        lora.attach(model, rank=phase.lora_rank, seed=seed)
-    weights = Weights(model, dtype=choice.dtype, weight_decay=phase.weight_decay)
-    made_from = fingerprint(student_path, samples, phase, seed, choice.name)
-    cursor = load_checkpoint(out / "checkpoints", weights, made_from)
-    metrics = out / "metrics.jsonl"
-    _drop_lines_after(metrics, cursor.step)
-    model.set_attn_implementation(attention.NAME if packed else "sdpa")
-    total = sum(step.tokens for step in steps)
+    run = _prepare(student_path, samples, phase, seed, dtype, out)
+    cursor, weights = run.cursor, run.weights
+    total = sum(step.tokens for step in run.steps)
     saved_at, saving = time.monotonic(), 0.0
 
-    with StopSignals() as stop, steady_memory(), metrics.open("a", encoding="utf-8") as log:
-        for step in steps[cursor.step :]:
+    with StopSignals() as stop, steady_memory(), (out / METRICS).open("a", encoding="utf-8") as log:
+        for step in run.steps[cursor.step :]:
             began = time.monotonic()
             loss = 0.0
             for row in step.rows:
-                chosen = [encoded[n] for n in row]
-                if packed:
-                    part = row_loss(model, pack(chosen, dtype=choice.dtype, device=device)) / step.learned
-                else:
-                    part = plain_loss(model, chosen) / step.learned
+                part = _loss(run, [run.encoded[n] for n in row]) / step.learned
                 part.backward()
                 weights.collect()
                 loss += part.item()
             if not math.isfinite(loss):
                 raise diverged("the loss")
-            lr = learning_rate(cursor.step, len(steps), peak=phase.lr, warmup_share=phase.warmup_share)
+            lr = learning_rate(cursor.step, len(run.steps), peak=phase.lr, warmup_share=phase.warmup_share)
             norm = weights.update(lr)
             seconds = time.monotonic() - began
             cursor = replace(
@@ -128,31 +110,94 @@ def train(
             _log(log, cursor, loss=loss, lr=lr, norm=norm, speed=step.tokens / seconds)
             progress("train", cursor.tokens, total, f"loss {loss:.2f}, {step.tokens / seconds:.0f} tokens/s")
             due = time.monotonic() - saved_at > max(phase.checkpoint_minutes * 60, saving / CHECKPOINT_SHARE)
-            if stop.wanted or (due and cursor.step < len(steps)):
+            if stop.wanted or (due and cursor.step < len(run.steps)):
                 saved_at = time.monotonic()
                 save_checkpoint(out / "checkpoints", weights, cursor)
                 saving = time.monotonic() - saved_at
             stop.obey()
 
-    weights.finish()
+    _save(run, student_path, phase, out)
+    return _result(run, cursor, out)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """Everything the loop needs, ready to start or to go on."""
+
+    student: Student
+    encoded: list[Encoded]
+    steps: list[Step]
+    choice: Choice
+    packed: bool
+    weights: Weights
+    cursor: Cursor
+    device: str
+
+
+def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: int, dtype: str, out: Path) -> _Run:
+    if not samples:
+        raise ContentError("there is nothing to learn: no samples", where=str(out))
+    use_cores()
+    device = pick_device()
+    student = load_student(student_path, device=device)
+    model = student.model
+    choice = pick_dtype(dtype, model.config, device=device)
+    if device == "cpu":
+        check_memory(model.config, phase, dtype=choice.name)
+    longest = min(MAX_SAMPLE_TOKENS, student.context_tokens)
+    encoded = encode_all(samples, student.tokenizer, eos_id=student.eos_ids[0], max_tokens=longest)
+    steps = schedule(encoded, tokens=phase.tokens, step_tokens=phase.step_tokens, epochs=phase.epochs, seed=seed)
+    packed = attention.can_pack(model.config, max(len(e.prefix) + len(e.ids) for e in encoded))
     if phase.method == "lora":
-        model = lora.merge(model, load_student(student_path, device=device).model)
+        lora.attach(model, rank=phase.lora_rank, seed=seed)
+    weights = Weights(model, dtype=choice.dtype, weight_decay=phase.weight_decay)
+    cursor = load_checkpoint(out / "checkpoints", weights, fingerprint(student_path, samples, phase, seed, choice.name))
+    _drop_lines_after(out / METRICS, cursor.step)
+    if packed:
+        model.set_attn_implementation(attention.NAME)
+    return _Run(
+        student=student,
+        encoded=encoded,
+        steps=steps,
+        choice=choice,
+        packed=packed,
+        weights=weights,
+        cursor=cursor,
+        device=device,
+    )
+
+
+def _loss(run: _Run, samples: list[Encoded]) -> Tensor:
+    if run.packed:
+        return row_loss(run.student.model, pack(samples, dtype=run.choice.dtype, device=run.device))
+    return plain_loss(run.student.model, samples)
+
+
+def _save(run: _Run, student_path: Path, phase: Phase, out: Path) -> None:
+    run.weights.finish()
+    model = run.student.model
+    if phase.method == "lora":
+        model = lora.merge(model, load_student(student_path, device=run.device).model)
     model.set_attn_implementation("sdpa")
-    save_student(model, tokenizer, out / "final")
-    first, last = _ends(metrics)
+    save_student(model, run.student.tokenizer, out / "final")
+
+
+def _result(run: _Run, cursor: Cursor, out: Path) -> TrainResult:
+    losses = [row["loss"] for row in read_jsonl(out / METRICS)]
+    first, last = losses[:ENDS], losses[-ENDS:]
     return TrainResult(
-        steps=len(steps),
+        steps=len(run.steps),
         tokens=cursor.tokens,
         seconds=round(cursor.seconds, 1),
         tokens_per_second=round(cursor.tokens / max(cursor.seconds, 1e-9), 1),
-        epochs=round(sum(len(row) for step in steps for row in step.rows) / len(samples), 2),
-        loss_first=first,
-        loss_last=last,
-        samples=len(samples),
-        cut=sum(e.cut > 0 for e in encoded),
-        dtype=choice.name,
-        dtype_reason=choice.reason,
-        packed=packed,
+        epochs=round(sum(len(row) for step in run.steps for row in step.rows) / len(run.encoded), 2),
+        loss_first=round(sum(first) / len(first), 4),
+        loss_last=round(sum(last) / len(last), 4),
+        samples=len(run.encoded),
+        cut=sum(e.cut > 0 for e in run.encoded),
+        dtype=run.choice.name,
+        dtype_reason=run.choice.reason,
+        packed=run.packed,
     )
 
 
@@ -167,7 +212,7 @@ def hash_student(path: Path) -> str:
     return hash_folder(path, "*") if path.is_dir() else hash_file(path)
 
 
-def _log(log, cursor: Cursor, *, loss: float, lr: float, norm: float, speed: float) -> None:
+def _log(log: TextIO, cursor: Cursor, *, loss: float, lr: float, norm: float, speed: float) -> None:
     line = {
         "step": cursor.step,
         "tokens": cursor.tokens,
@@ -193,9 +238,3 @@ def _drop_lines_after(metrics: Path, step: int) -> None:
         if row["step"] <= step:
             kept.append(row)
     write_jsonl(metrics, kept)
-
-
-def _ends(metrics: Path) -> tuple[float, float]:
-    losses = [row["loss"] for row in read_jsonl(metrics)]
-    first, last = losses[:ENDS], losses[-ENDS:]
-    return round(sum(first) / len(first), 4), round(sum(last) / len(last), 4)

@@ -73,13 +73,13 @@ def estimate(config: Any, phase: Phase, *, dtype: str = "float32") -> MemoryEsti
 
 
 def check_memory(config: Any, phase: Phase, *, dtype: str) -> MemoryEstimate:
-    """Return the estimate where it fits into what is free now.
+    """Return the estimate where it fits into what is free now, the float32 weights being loaded already.
 
     Raises:
         MachineError: it does not fit; says what is needed, what there is, and what takes less.
     """
     needed, (_, free) = estimate(config, phase, dtype=dtype), memory()
-    if 0 < free < needed.gib:
+    if 0 < free < needed.gib - needed.parts["weights"] - PROGRAM_GIB:
         raise MachineError(
             f"training needs about {needed.gib:.1f} GiB of memory, and {free:.1f} GiB are free",
             hint="Close other programs, or use less: -o train.phases.0.method=lora, or a smaller step_tokens.",

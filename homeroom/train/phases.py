@@ -77,9 +77,7 @@ def _run(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "record.json").unlink(missing_ok=True)
     write_json(folder / "config.json", wanted.config)
-    result = train(
-        student, samples, phase=phase, seed=config.seed, dtype=config.dtype, out=folder, progress=progress
-    )
+    result = train(student, samples, phase=phase, seed=config.seed, dtype=config.dtype, out=folder, progress=progress)
     if made != folder / "final":
         replace_folder(folder / "final", made)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)

@@ -1,0 +1,11 @@
+"""Tune a student on samples: on a CPU, a GPU or a Mac, stoppable at any moment.
+
+In: a model folder or GGUF file, samples, one or more phases of settings. Out: `runs/<phase>/` with its metrics and
+record, and the tuned student as a Hugging Face folder.
+
+- `loop.py`: read this first: the training loop, top to bottom. `phases.py` runs several in a row.
+- `template.py`: samples -> tokens and which of them are learned. `batches.py`: the order of the data, and rows.
+- `attention.py`, `loss.py`: what makes it fast, each with a plain form beside it as its test.
+- `weights.py`, `precision.py`: float32 weights, AdamW, and what to compute in. `lora.py`: learn a small part only.
+- `checkpoints.py`, `stop.py`: stop and go on. `memory.py`, `allocator.py`: how much memory, and keeping hold of it.
+"""
