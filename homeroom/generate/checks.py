@@ -136,8 +136,9 @@ def asks_for(question: str) -> str:
 
 _WANTS = {
     "number": re.compile(
-        r"\bhow (?:many|much|long|soon|quickly|old|large|big|high|often|late|early)\b|\bwhat (?:percentage|amount|number)\b"
-        r"|\b(?:deadline|time limit|time frame|timeframe|maximum|minimum|percentage)\b|\bwhich number\b|\bhow far\b"
+        r"\bhow (?:many|much|long|soon|quickly|old|large|big|high|often|late|early|far)\b"
+        r"|\bwhat (?:percentage|amount|number)\b|\bwhich number\b"
+        r"|\b(?:deadline|time limit|time frame|timeframe|maximum|minimum|percentage)\b"
     ),
     "place": re.compile(r"\bwhere\b|\b(?:which|what) (?:place|building|town|room|street)\b"),
     "name": re.compile(r"\b(?:who|whom|whose)\b|\bname of\b|\bwhich (?:person|bank|company)\b"),

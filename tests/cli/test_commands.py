@@ -97,7 +97,7 @@ def test_a_document_that_is_missing_is_named(homeroom, tmp_path):
 def test_plan_and_doctor_print_json(homeroom):
     homeroom("init", "course")
     plan = json.loads(homeroom("plan", "course", "--json").stdout)
-    assert [s["name"] for s in plan["stages"]][0] == "documents"
+    assert plan["stages"][0]["name"] == "documents"
     assert plan["facts"] > 40
     doctor = json.loads(homeroom("doctor", "--json").stdout)
     assert doctor["machine"]["cpus"] >= 1
