@@ -33,13 +33,13 @@ def evaluate(model: str, exam: Path | None, as_json: bool, endpoint_model: str) 
 
 
 def _course(folder: Path) -> dict[str, Any]:
-    from homeroom.pipeline.course import open_course, read_report
-    from homeroom.pipeline.plan import fit_as_before
+    from homeroom.pipeline.course import open_course, read_report, student_folder
     from homeroom.pipeline.run import run as run_course
 
     course = open_course(folder)
+    student_folder(str(folder))  # there must be one
     course.progress, course.say = show_progress, say
-    run_course(fit_as_before(course))
+    run_course(course, only=True)
     return read_report(folder)
 
 

@@ -80,12 +80,6 @@ def fit(course: Course, budget_s: float) -> Course:
     return _with_tokens(course, plan)
 
 
-def fit_as_before(course: Course) -> Course:
-    """Return the course with the tokens of the last budget, or as the recipe has it."""
-    kept = _kept_plan(course)
-    return _with_tokens(course, kept) if kept else course
-
-
 def _kept_plan(course: Course) -> dict[str, Any] | None:
     path = course.out / "plan.json"
     return read_json(path) if path.is_file() else None

@@ -37,8 +37,10 @@ STAGES = tuple(FORMAT)
 MIN_FREE_GIB = 4.0  # a run with the embedded models writes about 3
 
 
-def run(course: Course, *, until: str = "report") -> dict[str, Any]:
+def run(course: Course, *, until: str = "report", only: bool = False) -> dict[str, Any]:
     """Make every stage up to `until` that is not up to date, and return the last one's summary.
+
+    With `only`, the stages before it are taken as they are, whatever settings made them.
 
     Raises:
         HomeroomError: as the stages do; what was finished stays, and the next run goes on from there.
@@ -46,7 +48,7 @@ def run(course: Course, *, until: str = "report") -> dict[str, Any]:
     _refuse_small_disk(course.out)
     with lock_folder(course.out):
         try:
-            for stage in STAGES[: STAGES.index(until) + 1]:
+            for stage in [until] if only else STAGES[: STAGES.index(until) + 1]:
                 make = getattr(stages, f"make_{stage}")
                 inputs, config = made_from(course, stage)
                 _stage(course, stage, inputs, config, make)

@@ -2,8 +2,8 @@
 
     weights + working copy + gradients + AdamW + what one row leaves behind for the backward pass + logits
 
-Counted from the shapes; `tests/train/test_train_memory.py` holds it against a measured run, and benchmarks with the
-embedded student came out within a tenth.
+Counted from the shapes. Measured with the embedded student (peak resident memory, GiB; rows of 1,155 and 2,049 tokens):
+bfloat16 4.26 and 5.69, estimated 4.50 and 5.55; float32 4.39, estimated 5.22.
 """
 
 from __future__ import annotations

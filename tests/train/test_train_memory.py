@@ -30,9 +30,12 @@ def test_the_weights_are_counted_to_within_a_percent(tiny):
         assert estimate(config, Phase()).parts["weights"] * 2**30 == pytest.approx(4 * count, rel=0.01, abs=2**20)
 
 
-def test_the_estimate_for_the_embedded_student_is_what_was_measured():
-    """Peak resident memory of rows of 1,155 tokens on 2 cores, 2026-11-23: 4.4 GiB in bfloat16."""
-    assert estimate(smollm2(), Phase(step_tokens=1155), dtype="bfloat16").gib == pytest.approx(4.4, rel=0.3)
+@pytest.mark.parametrize(
+    ("tokens", "dtype", "measured_gib"), [(1155, "bfloat16", 4.26), (2048, "bfloat16", 5.69), (1155, "float32", 4.39)]
+)
+def test_the_estimate_for_the_embedded_student_is_what_was_measured(tokens, dtype, measured_gib):
+    """Peak resident memory after three updates with rows of that many tokens, 2026-11-23."""
+    assert estimate(smollm2(), Phase(step_tokens=tokens), dtype=dtype).gib == pytest.approx(measured_gib, rel=0.2)
 
 
 def test_lora_and_smaller_steps_need_less():
