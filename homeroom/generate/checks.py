@@ -10,17 +10,15 @@ All of it is code, so it costs microseconds and cannot be talked round:
     type        the question asks for the sort of thing that the fact tells
     example     it takes no words from the prompt's worked examples
     leak        the question does not already say all that the fact says
-    attribution the question speaks of this fact more than of any other (a drifting or ambiguous question fails)
+    attribution the question speaks of this fact more than of any other (see `attribution.py`)
     duplicate   it was not asked in the same words before
     exam        its wording is not that of an exam question (8 words in a row, or the same words)
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from homeroom.core.sentences import sentences
 from homeroom.core.types import Fact, Question
@@ -166,53 +164,6 @@ def example_fault(question: str, source: str, example_words: frozenset[str]) -> 
     """A question takes no telling word from the prompt's worked examples, unless its own source has it."""
     taken = (content_words(question) & example_words) - content_words(source)
     return ("example", f"{', '.join(sorted(taken))} comes from the prompt") if taken else None
-
-
-def attribution(facts: Sequence[Fact], *, general: str = "") -> Callable[[str, Fact], Fault | None]:
-    """Return a check that a question speaks of its own fact more than of any other fact of the leaf.
-
-    Words are weighed by how few facts have them. A question that fits several facts equally well ("By when must it be
-    reported?") has no one answer, and one that fits another fact better has the wrong one. Facts that cannot answer it,
-    since it asks for a number or a name and they have none, are no rivals. Words of the titles
-    (`general`) count little: they say what the document is about, not which of its facts is meant.
-    """
-    bags = {f.id: content_words(f.statement) | numbers(f.statement) for f in facts}
-    sorts = {f.id: tells(f.statement) for f in facts}
-    titles = content_words(general)
-    spread = Counter(w for bag in bags.values() for w in bag)
-    holders: dict[str, list[str]] = defaultdict(list)
-    for fact_id, bag in bags.items():
-        for word in bag:
-            holders[word].append(fact_id)
-
-    def fault(question: str, fact: Fact) -> Fault | None:
-        scores: Counter[str] = Counter()
-        for word in content_words(question) | numbers(question):
-            for holder in holders.get(word, ()):
-                scores[holder] += math.log((1 + len(bags)) / spread[word]) * (0.2 if word in titles else 1.0)
-        own = scores.get(fact.id, 0.0)
-        wanted = asks_for(question)
-        rivals = [
-            (score, other)
-            for other, score in scores.items()
-            if other != fact.id
-            and (not wanted or wanted in sorts[other])
-            and not _says_the_same(bags[other], bags[fact.id])
-        ]
-        best = max(rivals, default=(0.0, ""))
-        if own <= 0:
-            return "attribution", "shares no word with its fact"
-        if best[0] > own:
-            return "attribution", "speaks more of another fact"
-        if best[0] == own:
-            return "attribution", "fits another fact as well"
-        return None
-
-    return fault
-
-
-def _says_the_same(one: set[str], other: set[str]) -> bool:
-    return len(one & other) >= 0.7 * min(len(one), len(other))
 
 
 def duplicates() -> Callable[[str], Fault | None]:

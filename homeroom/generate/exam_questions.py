@@ -14,6 +14,7 @@ from homeroom.core.config import Exam
 from homeroom.core.types import Fact, Question, Reply, Request, Split, content_id
 from homeroom.core.words import words
 from homeroom.generate import checks
+from homeroom.generate.attribution import Embed, attribute
 from homeroom.generate.knowledge import key_detail
 from homeroom.generate.prompts import fill, prompts, request
 
@@ -55,6 +56,7 @@ def read_exam(
     all_facts: Sequence[Fact],
     written: Sequence[Question],
     config: Exam,
+    embed: Embed | None = None,
 ) -> list[Question]:
     """Return the questions that hold, divided over the splits that nobody wrote, at most one a fact.
 
@@ -63,7 +65,7 @@ def read_exam(
         written: What a person wrote; its splits get nothing from the teacher, and its wording is not used again.
     """
     missing = [s for s in ("quiz", "dev", "final") if s not in {q.split for q in written}]
-    attribution, duplicate = checks.attribution(all_facts), checks.duplicates()
+    duplicate = checks.duplicates()
     wording = checks.decontamination(written)
     out: list[Question] = []
     for (group, _), reply in zip(asks, replies, strict=True):
@@ -76,7 +78,7 @@ def read_exam(
                 checks.form_fault(text)
                 or checks.number_fault(text, fact.statement)
                 or checks.leak_fault(text, fact)
-                or attribution(text, fact)
+                or attribute([(text, fact)], all_facts, subjects=(), embed=embed)[0]
                 or duplicate(text)
                 or wording(text)
                 or _says_the_key(text, key_detail(fact.statement))

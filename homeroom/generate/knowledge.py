@@ -11,6 +11,7 @@ Mecklenburg et al. (arXiv 2404.00213).
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections import defaultdict
@@ -21,6 +22,7 @@ from homeroom.core.config import Samples
 from homeroom.core.types import Chunk, Fact, Leaf, Message, Question, Rejected, Reply, Request, Sample, content_id
 from homeroom.core.words import is_number, words
 from homeroom.generate import checks
+from homeroom.generate.attribution import Embed, attribute
 from homeroom.generate.facts import subject_of, topic_of
 from homeroom.generate.prompts import fill, prompts, request
 
@@ -121,6 +123,7 @@ def read_knowledge(
     all_facts: Sequence[Fact],
     exam: Sequence[Question],
     teacher: str,
+    embed: Embed | None = None,
 ) -> Sifted:
     """Turn the teacher's replies into samples, check each, and add those that need no teacher.
 
@@ -129,6 +132,7 @@ def read_knowledge(
         all_facts: Every fact known of the leaf; a question must fit its own better than any of these.
         exam: Every exam question of the course, for decontamination.
         teacher: Identity of the model, for the samples' origin.
+        embed: Sentences -> vectors, for attribution; without it words alone are compared.
     """
     drafts = [
         draft
@@ -141,7 +145,8 @@ def read_knowledge(
         drafts += _without_teacher(fact, all_facts, subjects.get(fact.chunk, ""))
     taught = {f.chunk for f in facts}
     drafts += [_passage(c) for c in chunks if c.id in taught]
-    return _sift(drafts, {f.id: f for f in facts}, chunks, all_facts, exam)
+    sifted = _sift(drafts, {f.id: f for f in facts}, chunks, all_facts, exam, embed)
+    return dataclasses.replace(sifted, samples=(*sifted.samples, *_choices(sifted.samples, facts, all_facts)))
 
 
 def _sift(
@@ -150,36 +155,34 @@ def _sift(
     chunks: Sequence[Chunk],
     all_facts: Sequence[Fact],
     exam: Sequence[Question],
+    embed: Embed | None,
 ) -> Sifted:
-    general = " ".join({f"{c.title} {topic_of(c)}" for c in chunks})
-    attribution, duplicate = checks.attribution(all_facts, general=general), checks.duplicates()
-    exam_wording = checks.decontamination(exam)
+    """Put every draft through the cascade; what the cheap checks left goes through attribution together."""
+    wording, duplicate = checks.decontamination(exam), checks.duplicates()
     chunk_of = {c.id: c for c in chunks}
-    samples, rejected = [], []
-    for draft in drafts:
-        chunk = chunk_of[draft.chunk]
-        fault = _text_fault(draft, chunk) if draft.text else None
-        if draft.messages:
-            question, fact = draft.messages[0].content, facts[draft.facts[0]]
-            fault = _question_fault(draft, fact, chunk) or (
-                attribution(question, fact) if draft.kind == "direct" else None
-            )
-        fault = (
-            fault
-            or duplicate(draft.text or draft.messages[0].content)
-            or exam_wording(draft.text if draft.text else draft.messages[0].content)
-        )
-        if fault and draft.kind == "passage":
-            fault = None  # the document itself is what is taught
+    faults: dict[int, checks.Fault] = {}
+    for n, draft in enumerate(drafts):
+        if draft.kind == "passage":
+            continue  # the document itself is what is taught
+        text = draft.text or draft.messages[0].content
+        own = _text_fault if draft.text else _question_fault
+        fault = own(draft, facts, chunk_of[draft.chunk]) or duplicate(text) or wording(text)
         if fault:
-            rejected.append(Rejected(sample=draft, check=fault[0], reason=fault[1]))
-        else:
-            samples.append(draft)
-    return Sifted(samples=tuple(samples), rejected=tuple(rejected))
+            faults[n] = fault
+    asked = [n for n, d in enumerate(drafts) if d.kind == "direct" and n not in faults]
+    pairs = [(drafts[n].messages[0].content, facts[drafts[n].facts[0]]) for n in asked]
+    subjects = sorted(set(_subjects(chunks).values()), key=len, reverse=True)
+    for n, fault in zip(asked, attribute(pairs, all_facts, subjects=subjects, embed=embed), strict=True):
+        if fault:
+            faults[n] = fault
+    return Sifted(
+        samples=tuple(d for n, d in enumerate(drafts) if n not in faults),
+        rejected=tuple(Rejected(sample=drafts[n], check=f[0], reason=f[1]) for n, f in sorted(faults.items())),
+    )
 
 
-def _question_fault(sample: Sample, fact: Fact, chunk: Chunk) -> checks.Fault | None:
-    question = sample.messages[0].content
+def _question_fault(sample: Sample, facts: Mapping[str, Fact], chunk: Chunk) -> checks.Fault | None:
+    question, fact = sample.messages[0].content, facts[sample.facts[0]]
     if sample.kind != "direct":
         return None
     source = f"{chunk.title} {chunk.heading} {fact.statement} {fact.quote}"
@@ -203,9 +206,7 @@ def _example_words() -> frozenset[str]:
 _EVERYDAY = frozenset(checks.content_words("looked after night at a time"))
 
 
-def _text_fault(sample: Sample, chunk: Chunk) -> checks.Fault | None:
-    if sample.kind == "passage":
-        return None
+def _text_fault(sample: Sample, facts: Mapping[str, Fact], chunk: Chunk) -> checks.Fault | None:
     source = f"{chunk.title} {chunk.heading} {chunk.text}"
     body = sample.text.partition("\n\n")[2]
     whole = " ".join(line for line in body.splitlines() if line.rstrip().endswith((".", "!", "?", "。")))
@@ -350,6 +351,24 @@ def _key_spans(statement: str) -> list[tuple[int, int]]:
 
 
 _NO_UNIT = frozenset("and or to of in on at by for with from is are was were".split())  # noqa: SIM905
+
+
+def _choices(samples: Sequence[Sample], facts: Sequence[Fact], all_facts: Sequence[Fact]) -> Iterator[Sample]:
+    """Yield one question with lettered choices for each fact that has a kept question and two like details elsewhere."""
+    asked = {s.facts[0]: s.messages[0].content for s in reversed(samples) if s.kind == "direct"}
+    for fact in facts:
+        own = key_detail(fact.statement)
+        others = dict.fromkeys(
+            d
+            for f in sorted(all_facts, key=lambda f: content_id(f.id, fact.id))
+            for d in key_details(f.statement)
+            if own and f.leaf == fact.leaf and words(d) != words(own) and _alike(words(own), words(d))
+        )
+        if fact.id in asked and len(others) >= 2:
+            choices = sorted([own, *list(others)[:3]], key=lambda c: content_id(fact.id, c))
+            listed = "\n".join(f"{letter}) {choice}" for letter, choice in zip("ABCD", choices, strict=False))
+            answer = f"{'ABCD'[choices.index(own)]}) {own}"
+            yield _qa("choice", f"{asked[fact.id]}\n\n{listed}", answer, fact)
 
 
 def _inverted(statement: str) -> str:

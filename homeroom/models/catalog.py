@@ -51,8 +51,8 @@ class Model:
     """One entry of the catalog."""
 
     name: str
-    role: Literal["student", "teacher", "any"]
-    format: Literal["gguf", "safetensors"]
+    role: Literal["student", "teacher", "embedder", "any"]
+    format: Literal["gguf", "safetensors", "json"]
     licence: str  # SPDX; "" where it is not known, for a hub id that is not in the catalog
     licence_url: str
     sources: tuple[Source, ...]

@@ -52,6 +52,7 @@ def make_exam(course: Course, out: Path) -> dict[str, Any]:
     """Keep what the person wrote, and let the teacher write the splits that are missing."""
     from homeroom.evaluate.exam import read_exam as read_written
     from homeroom.generate.exam_questions import exam_asks, read_exam
+    from homeroom.models.embedder import shipped_embedder
 
     path = course.folder / "exam.jsonl"
     written = read_written(path) if path.is_file() else []
@@ -61,7 +62,9 @@ def make_exam(course: Course, out: Path) -> dict[str, Any]:
     if facts and not {"quiz", "dev", "final"} <= have:
         asks = exam_asks(facts, config=course.recipe.exam)
         replies = course.ask([r for _, r in asks], stage="exam", max_tokens=course.recipe.exam.max_tokens)
-        questions += read_exam(asks, replies, all_facts=facts, written=written, config=course.recipe.exam)
+        questions += read_exam(
+            asks, replies, all_facts=facts, written=written, config=course.recipe.exam, embed=shipped_embedder().embed
+        )
         spent = _tokens(replies)
     if not any(q.split == "final" for q in questions):
         raise ContentError(
@@ -86,6 +89,7 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
     from homeroom.generate.coverage import cover
     from homeroom.generate.knowledge import knowledge_asks, read_knowledge, seed_samples
     from homeroom.generate.skill import skill_samples
+    from homeroom.models.embedder import shipped_embedder
 
     recipe, exam = course.recipe, _exam(course)
     chunks = read_jsonl(course.out / "documents" / "chunks.jsonl", Chunk)
@@ -104,7 +108,16 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
         asks = knowledge_asks(covered.facts, chunks, config=recipe.samples)
         replies = course.ask([a.request for a in asks], stage="samples", max_tokens=mine)
         teacher, spent = _identity(course), spent + _tokens(replies)
-        sifted = read_knowledge(asks, replies, covered.facts, chunks, all_facts=facts, exam=exam, teacher=teacher)
+        sifted = read_knowledge(
+            asks,
+            replies,
+            covered.facts,
+            chunks,
+            all_facts=facts,
+            exam=exam,
+            teacher=teacher,
+            embed=shipped_embedder().embed,
+        )
         samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
     for leaf in skills:
         budget = [for_skill]

@@ -4,10 +4,15 @@ import pytest
 
 from homeroom.core.types import Fact, Question
 from homeroom.generate import checks
+from homeroom.generate.attribution import attribute
 
 
 def fact(statement: str, name: str = "f") -> Fact:
     return Fact(id=name, leaf="l", chunk="c", statement=statement, quote=statement, start=0, end=1)
+
+
+def attributed(question, own, facts):
+    return attribute([(question, own)], facts, subjects=(), embed=None)[0]
 
 
 WATER = fact("Water damage must be reported within five days.", "water")
@@ -41,7 +46,7 @@ def test_names_tell_nothing_where_all_nouns_are_capitalised():
     ],
 )
 def test_a_question_speaks_of_its_own_fact(question, check):
-    fault = checks.attribution([WATER, STORM, PANEL])(question, WATER)
+    fault = attributed(question, WATER, [WATER, STORM, PANEL])
     assert (fault[0] if fault else None) == check
 
 
@@ -59,8 +64,8 @@ def test_an_amount_does_not_answer_who_or_where():
 
 def test_a_fact_that_cannot_answer_is_no_rival():
     fee = fact("The appeal panel has five members.", "fee")
-    assert checks.attribution([PANEL, fee])("Who is in charge of the appeal panel?", PANEL) is None
-    assert checks.attribution([PANEL, fee])("What about the appeal panel?", PANEL)[0] == "attribution"
+    assert attributed("Who is in charge of the appeal panel?", PANEL, [PANEL, fee]) is None
+    assert attributed("What about the appeal panel?", PANEL, [PANEL, fee])[0] == "attribution"
 
 
 def test_a_text_of_other_words_than_the_passage_has_drifted():
@@ -99,3 +104,19 @@ def test_a_short_exam_question_is_kept_out_whole_and_allowed_inside_other_words(
     fault = checks.decontamination([Question(id="q", question="Who leads it?")])
     assert fault("Who leads it?")[0] == "exam"
     assert fault("I wonder about the panel in the town: who leads it these days, and since when?") is None
+
+
+def test_meaning_speaks_for_a_question_that_shares_no_word_with_its_fact():
+    import numpy as np
+
+    near = {"Water": [1, 0], "Storm": [0, 1], "My cellar is wet": [0.8, 0.6], "Nice weather": [-1, 0]}
+
+    def embed(texts):
+        rows = np.array([next(v for k, v in near.items() if t.startswith(k)) for t in texts], dtype=float)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    pairs = [("My cellar is wet. How long have I got?", f) for f in (WATER, STORM)] + [("Nice weather, is it?", WATER)]
+    found = attribute(pairs, [WATER, STORM], subjects=(), embed=embed)
+    assert found[0] is None
+    assert "nearer to another fact" in found[1][1]
+    assert "left its fact" in found[2][1]

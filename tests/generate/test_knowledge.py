@@ -72,6 +72,14 @@ def test_a_wrong_twin_differs_from_the_fact_and_has_the_same_unit():
         assert told[len("No. ") :] not in asked
 
 
+def test_a_choice_has_the_right_detail_once_among_like_ones():
+    rows = [s for s in made(Samples(manners=1)).samples if s.kind == "choice"]
+    for sample in rows:
+        listed = sample.messages[0].content.split("\n\n")[1].splitlines()
+        assert listed.count(sample.messages[1].content) == 1
+        assert 3 <= len(listed) <= 4
+
+
 def test_details_are_numbers_with_units_and_names():
     assert key_details("Water damage must be reported to Odile Varrick within five days.") == [
         "Odile Varrick",

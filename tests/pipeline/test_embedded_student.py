@@ -1,4 +1,4 @@
-"""One real run with the embedded student: it is fetched, verified, tuned for some seconds, and says what it was taught."""
+"""One real run with the embedded student: fetched, verified, tuned for some seconds, it says what it was taught."""
 
 import pytest
 
