@@ -5,4 +5,8 @@ teacher model, `train` tunes a student, `evaluate` gives it an exam, `serve` let
 them in order, `cli` is the front door, and `core` holds the values that flow between them. Read `core/types.py` first.
 """
 
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin while waiting block other work
+
 __version__ = "0.1.0"

@@ -14,8 +14,6 @@ import click
 import homeroom
 from homeroom.core.errors import HomeroomError
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait by spinning crawl on a busy machine
-
 COMMANDS = {  # name -> (module in this folder, one line of help); the help is here so that --help imports nothing
     "init": "a course from an example",
     "check": "every fault of a taxonomy, with its place and how to mend it",

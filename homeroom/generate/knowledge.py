@@ -354,7 +354,7 @@ _NO_UNIT = frozenset("and or to of in on at by for with from is are was were".sp
 
 
 def _choices(samples: Sequence[Sample], facts: Sequence[Fact], all_facts: Sequence[Fact]) -> Iterator[Sample]:
-    """Yield one question with lettered choices for each fact that has a kept question and two like details elsewhere."""
+    """Yield a question with lettered choices for each fact with a kept question and two like details elsewhere."""
     asked = {s.facts[0]: s.messages[0].content for s in reversed(samples) if s.kind == "direct"}
     for fact in facts:
         own = key_detail(fact.statement)
