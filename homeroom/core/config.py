@@ -72,7 +72,7 @@ class Samples:
 class Dataset:
     """What the student reads, and how it is mixed."""
 
-    replay_share: float = 0.2  # of the training tokens: the base's own answers to general prompts
+    replay_share: float = 0.25  # of the training tokens: the base's own answers to general prompts
     text_share: float = 0.3  # of the rest: plain text (sections and rewrites)
     seed: int = 0
 
@@ -84,7 +84,7 @@ class Phase:
     name: str = "flat"
     tokens: int = 160_000  # read in all, repetitions counted
     epochs: float = 0.0  # at most; 0: as many as the tokens allow
-    lr: float = 3e-4
+    lr: float = 2.5e-4
     method: Literal["full", "lora"] = "full"
     lora_rank: int = 32
     warmup_share: float = 0.05
