@@ -37,7 +37,6 @@ class Ask:
     request: Request
     chunk: Chunk
     fact: Fact | None = None
-    detail: str = ""  # of the fact, that its questions are to ask for
 
 
 def knowledge_asks(facts: Sequence[Fact], chunks: Sequence[Chunk], *, config: Samples) -> list[Ask]:
@@ -87,7 +86,7 @@ def _question_ask(fact: Fact, chunk: Chunk, subject: str, wave: int, config: Sam
         temperature=config.temperature,
         seed=config.seed + wave,
     )
-    return Ask(kind="question", request=asked, chunk=chunk, fact=fact, detail=detail)
+    return Ask(kind="question", request=asked, chunk=chunk, fact=fact)
 
 
 def _rewrite_ask(chunk: Chunk, subject: str, wave: int, config: Samples) -> Ask:
@@ -233,28 +232,7 @@ def _questions(ask: Ask, reply: Reply, teacher: str) -> Iterator[Sample]:
     for line in lines:
         match = _NUMBERED.match(line)
         if match:
-            question = match[1].strip("* ")
-            yield _qa("direct", question, _answer(question, ask.fact, ask.detail), ask.fact, teacher)
-
-
-def _answer(question: str, fact: Fact, detail: str) -> str:
-    """Answer every other question for a number, name or place with the detail alone, the rest with the whole fact.
-
-    A student that only ever says whole facts learns to begin with the commonest beginning.
-    """
-    if not detail or not checks.asks_for(question) or int(content_id(question), 16) % 2:
-        return fact.statement
-    before = fact.statement[: fact.statement.index(detail)].split()
-    lead: list[str] = []
-    while before and len(lead) < 3 and before[-1].casefold() in _LEADS:
-        lead.insert(0, before.pop())
-    text = " ".join([*lead, detail])
-    return f"{text[0].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
-
-
-_LEADS = frozenset(
-    "within at on in by after for until about above below up to most least than more no longer from through the".split()  # noqa: SIM905
-)
+            yield _qa("direct", match[1].strip("* "), ask.fact.statement, ask.fact, teacher)
 
 
 def _qa(kind: str, question: str, answer: str, fact: Fact, teacher: str = "") -> Sample:
