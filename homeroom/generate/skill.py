@@ -96,6 +96,7 @@ def skill_samples(leaf: Leaf, ask: Ask, *, config: Samples, exam: Sequence[Quest
     samples: list[Sample] = []
     rejected: list[Rejected] = []
     for seed in leaf.seeds:
+        duplicate(seed.context or seed.question)  # a teacher that copies an example has made nothing new
         samples.append(_sample(leaf, seed, kind="seed", teacher=""))
     for seed, fault in drafts:
         sample = _sample(leaf, seed, kind="skill", teacher=teacher)
@@ -201,7 +202,9 @@ def _instructions(leaf: Leaf, ask: Ask, config: Samples) -> list[str]:
         )
         for turn in range(2)
     ]
-    new = [line for reply in ask(asked) for line in _lines(reply) if 3 <= len(line.split()) <= 25]
+    known = checks.content_words(" ".join(own))
+    lines = [re.sub(r"^\W*(?:number )?\d+\W+", "", line, flags=re.IGNORECASE) for r in ask(asked) for line in _lines(r)]
+    new = [t for t in lines if 3 <= len(t.split()) <= 25 and len(checks.content_words(t) & known) >= 2]
     return own + list(dict.fromkeys(new))
 
 
@@ -225,7 +228,7 @@ def _lines(reply: Reply | None) -> list[str]:
     lines = reply.text.splitlines()
     if reply.finish_reason == "length":
         lines = lines[:-1]
-    return [m[1].strip().strip('"').strip("* ") for line in lines if (m := _LINE.match(line))]
+    return [m[1].strip().strip('"').strip("*- ") for line in lines if (m := _LINE.match(line))]
 
 
 # -- any other skill ---------------------------------------------------------------------------------------------

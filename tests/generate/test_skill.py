@@ -25,7 +25,7 @@ def teacher(requests):
     def one(request):
         wanted = re.search(r'contains the words? "(.+?)"', request.messages[-1].content)
         if not wanted:
-            return "1. Make this text better, please.\n2. Put it into our style."
+            return "1. Number 1:** Rewrite the text, please.\n2. Put it into our style."
         word = wanted[1]
         return (
             f"1. Yesterday a {word} came to our town.\n2. Nobody is here today at all.\n3. The {word} was seen near us."
@@ -68,6 +68,22 @@ def test_samples_hold_the_exchange_and_bad_texts_are_rejected_with_a_reason():
         text = sample.messages[0].content.split("\n\n", 1)[1]
         assert sample.messages[1].content == rewrite(text, edits) != text
     assert any("does not contain" in r.reason for r in sifted.rejected)
+
+
+def test_an_instruction_that_asks_for_something_else_is_not_used():
+    sifted = skill_samples(LEAF, teacher, config=Samples(skill_samples=60), exam=(), teacher="t")
+    asked = {s.messages[0].content.split("\n\n")[0] for s in sifted.samples}
+    assert asked <= {s.question for s in SEEDS} | {"Rewrite the text, please."}
+
+
+def test_a_copy_of_an_example_is_no_new_sample():
+    def copying(requests):
+        text = "1. The chairman spoke.\n2. Yesterday our chairman came to see the town."
+        return [Reply(text=text, finish_reason="stop", prompt_tokens=1, completion_tokens=9) for _ in requests]
+
+    sifted = skill_samples(LEAF, copying, config=Samples(skill_samples=20), exam=(), teacher="t")
+    made = [s.messages[0].content.split("\n\n")[1] for s in sifted.samples if s.kind == "skill"]
+    assert "The chairman spoke." not in made
 
 
 def test_an_exam_text_never_becomes_a_sample():
