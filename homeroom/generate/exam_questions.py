@@ -15,7 +15,7 @@ from homeroom.core.types import Fact, Question, Reply, Request, Split, content_i
 from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.attribution import Embed, attribute
-from homeroom.generate.knowledge import key_detail
+from homeroom.generate.details import key_detail
 from homeroom.generate.prompts import fill, prompts, request
 
 PER_CALL = 5

@@ -11,17 +11,16 @@ from __future__ import annotations
 import difflib
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from homeroom.core.config import Samples
 from homeroom.core.types import Leaf, Message, Question, Rejected, Reply, Request, Sample, Seed, content_id
 from homeroom.core.words import words
 from homeroom.generate import checks
-from homeroom.generate.knowledge import Sifted
 from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.sifted import Ask, Sifted
 
-Ask = Callable[[Sequence[Request]], list[Reply | None]]
 _LINE = re.compile(r"^\s*(?:\d{1,2}\s*[.):]|[-*])\s*(.+?)\s*$")
 _WORDS = re.compile(r"\s+|[\w'’-]+|[^\w\s]")
 PER_CALL = 8  # texts asked for at once

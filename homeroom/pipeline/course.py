@@ -60,8 +60,14 @@ class Course:
         self._open.close()
         self._teacher = None
 
-    def ask(self, requests: Sequence[Request], *, stage: str, max_tokens: int) -> list[Reply | None]:
-        """Put requests to the teacher until `max_tokens` are generated; kept answers count, so the result is fixed."""
+    def ask(
+        self, requests: Sequence[Request], *, stage: str, max_tokens: int, of: tuple[int, int] = (0, 0)
+    ) -> list[Reply | None]:
+        """Put requests to the teacher until `max_tokens` are generated; kept answers count, so the result is fixed.
+
+        Args:
+            of: Tokens that the stage has spent before and may spend in all, for its progress, if it asks several times.
+        """
         from homeroom.models.endpoint import ask_until
 
         if not requests:
@@ -71,8 +77,9 @@ class Course:
         def told(index: int, reply: Reply) -> None:
             nonlocal done, spent
             done, spent = done + 1, spent + reply.completion_tokens
-            part = max(done / len(requests), spent / max_tokens)
-            self.progress(stage, part, 1.0, f"{done} of {len(requests)} asked, {spent:,} tokens")
+            before, whole = of
+            part = (before + spent) / whole if whole else max(done / len(requests), spent / max_tokens)
+            self.progress(stage, min(part, 1.0), 1.0, f"{done} of {len(requests)} asked, {spent:,} tokens")
 
         keep = self.out / "asked"
         return ask_until(endpoint, requests, keep=keep, max_tokens=max_tokens, on_reply=told)

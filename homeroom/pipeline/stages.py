@@ -87,7 +87,7 @@ def _exam(course: Course) -> list[Question]:
 def make_samples(course: Course, out: Path) -> dict[str, Any]:
     """Let the teacher write samples of every leaf, and check them."""
     from homeroom.generate.coverage import cover
-    from homeroom.generate.knowledge import knowledge_asks, read_knowledge, seed_samples
+    from homeroom.generate.knowledge import knowledge_samples, seed_samples
     from homeroom.generate.skill import skill_samples
     from homeroom.models.embedder import shipped_embedder
 
@@ -102,34 +102,26 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
     rejected: list[Rejected] = []
     covered, spent = None, 0
     if facts:
-        mine = left - for_skill * len(skills)
+        purse = _Purse(course, left - for_skill * len(skills))
         training = int(training_tokens(recipe) * (1 - recipe.dataset.replay_share))
-        covered = cover(facts, teacher_tokens=mine, training_tokens=training)
-        asks = knowledge_asks(covered.facts, chunks, config=recipe.samples)
-        replies = course.ask([a.request for a in asks], stage="samples", max_tokens=mine)
-        teacher, spent = _identity(course), spent + _tokens(replies)
-        sifted = read_knowledge(
-            asks,
-            replies,
+        covered = cover(facts, teacher_tokens=purse.left, training_tokens=training)
+        sifted = knowledge_samples(
             covered.facts,
             chunks,
+            purse.ask,
+            config=recipe.samples,
             all_facts=facts,
             exam=exam,
-            teacher=teacher,
+            teacher=_identity(course),
             embed=shipped_embedder().embed,
         )
         samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
+        spent += purse.spent
     for leaf in skills:
-        budget = [for_skill]
-
-        def ask(requests: Sequence[Request], budget: list[int] = budget) -> list[Reply | None]:
-            replies = course.ask(requests, stage="samples", max_tokens=max(1, budget[0]))
-            budget[0] -= _tokens(replies)
-            return replies
-
-        sifted = skill_samples(leaf, ask, config=recipe.samples, exam=exam, teacher=_identity(course))
+        purse = _Purse(course, for_skill)
+        sifted = skill_samples(leaf, purse.ask, config=recipe.samples, exam=exam, teacher=_identity(course))
         samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
-        spent += for_skill - budget[0]
+        spent += purse.spent
     _refuse_empty(course, samples, rejected)
     write_jsonl(out / "samples.jsonl", samples)
     write_jsonl(out / "rejected.jsonl", rejected)
@@ -137,6 +129,24 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
     if covered:
         summary |= {"facts_covered": len(covered.facts), "facts_known": covered.known}
     return summary
+
+
+class _Purse:
+    """The teacher's tokens for one part of the work."""
+
+    def __init__(self, course: Course, tokens: int) -> None:
+        self.course, self.tokens, self.spent = course, tokens, 0
+
+    @property
+    def left(self) -> int:
+        return max(0, self.tokens - self.spent)
+
+    def ask(self, requests: Sequence[Request], share: float = 1.0) -> list[Reply | None]:
+        """Return a reply each, and None for those that no longer fit into `share` of what is left."""
+        limit = max(1, int(self.left * share))
+        replies = self.course.ask(requests, stage="samples", max_tokens=limit, of=(self.spent, self.tokens))
+        self.spent += _tokens(replies)
+        return replies
 
 
 def _refuse_empty(course: Course, samples: Sequence[Sample], rejected: Sequence[Rejected]) -> None:

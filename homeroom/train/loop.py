@@ -27,6 +27,7 @@ from homeroom.train import attention, lora
 from homeroom.train.allocator import steady_memory
 from homeroom.train.batches import Step, pack, schedule
 from homeroom.train.checkpoints import Cursor, load_checkpoint, save_checkpoint
+from homeroom.train.freeze import freeze, restore
 from homeroom.train.loss import plain_loss, row_loss
 from homeroom.train.memory import check_memory
 from homeroom.train.precision import Choice, pick_dtype
@@ -150,6 +151,8 @@ def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: 
     packed = attention.can_pack(model.config, max(len(e.prefix) + len(e.ids) for e in encoded))
     if phase.method == "lora":
         lora.attach(model, rank=phase.lora_rank, seed=seed)
+    else:
+        freeze(model, phase.frozen_share)
     weights = Weights(model, dtype=choice.dtype, weight_decay=phase.weight_decay)
     cursor = load_checkpoint(out / "checkpoints", weights, fingerprint(student_path, samples, phase, seed, choice.name))
     _drop_lines_after(out / METRICS, cursor.step)
@@ -178,6 +181,8 @@ def _save(run: _Run, student_path: Path, phase: Phase, out: Path) -> None:
     model = run.student.model
     if phase.method == "lora":
         model = lora.merge(model, load_student(student_path, device=run.device).model)
+    elif phase.frozen_share:
+        restore(model, load_student(student_path, device=run.device).model)
     model.set_attn_implementation("sdpa")
     save_student(model, run.student.tokenizer, out / "final")
 

@@ -47,7 +47,11 @@ def estimate(config: Any, phase: Phase, *, dtype: str = "float32") -> MemoryEsti
     table = config.vocab_size * width
     matrices = [(width, queries), (width, keys), (width, keys), (queries, width), *[(width, inner)] * 3]
     total = layers * sum(a * b for a, b in matrices) + table * (1 if config.tie_word_embeddings else 2)
-    learned = layers * phase.lora_rank * sum(a + b for a, b in matrices) if phase.method == "lora" else total
+    upper = layers - int(phase.frozen_share * layers) if phase.method == "full" else layers  # what learns
+    head = table * (0 if config.tie_word_embeddings and upper < layers else 1)
+    learned = upper * sum(a * b for a, b in matrices) + head if upper < layers else total
+    if phase.method == "lora":
+        learned = layers * phase.lora_rank * sum(a + b for a, b in matrices)
     size = 2 if dtype == "bfloat16" else 4
     copied = dtype == "bfloat16"
     tokens = min(ROW_TOKENS, phase.step_tokens)
@@ -57,8 +61,8 @@ def estimate(config: Any, phase: Phase, *, dtype: str = "float32") -> MemoryEsti
         + size * heads * TYPICAL_SAMPLE  # the weights of attention
         + size * 4 * inner
     )
-    row = layers * per_token * tokens * FRAGMENTS
-    head_gradients = table * size * 2 if phase.method == "full" else 0  # of the tied table, from both its ends
+    row = upper * per_token * tokens * FRAGMENTS
+    head_gradients = head * size * 2 if phase.method == "full" else 0  # of the tied table, from both its ends
     logits = min(PIECE, tokens) * config.vocab_size * size
     parts = {
         "weights": 4 * (learned if copied and phase.method == "lora" else total),

@@ -1,13 +1,17 @@
 """The knowledge recipe: even coverage, answers that are the fact, and every rejected sample with its reason."""
 
+import re
+from collections import Counter
+
 from scripted_teacher import answer
 
 from homeroom.core.config import Samples
-from homeroom.core.types import Chunk, Question, Reply
+from homeroom.core.types import Chunk, Question, Reply, Sample
 from homeroom.generate.coverage import TEACHER_TOKENS, TRAINING_TOKENS, cover
+from homeroom.generate.details import key_details
 from homeroom.generate.exam_questions import exam_asks, read_exam
 from homeroom.generate.facts import read_facts, weigh
-from homeroom.generate.knowledge import key_details, knowledge_asks, read_knowledge
+from homeroom.generate.knowledge import REWRITE_SHARE, knowledge_samples
 
 TEXT = (
     "Water damage must be reported within five days. Storm damage must be reported within three weeks. "
@@ -21,23 +25,37 @@ CHUNK = Chunk(
 FACTS = weigh(read_facts(CHUNK, None), [])
 
 
-def replies(asks) -> list[Reply]:
-    texts = [answer([{"content": m.content} for m in a.request.messages]) for a in asks]
-    return [Reply(text=t, finish_reason="stop", prompt_tokens=1, completion_tokens=9) for t in texts]
+class Teacher:
+    """The scripted teacher with a budget of requests, and everything it was asked."""
+
+    def __init__(self, requests: int = 10**6) -> None:
+        self.left, self.asked, self.shares = requests, [], []
+
+    def __call__(self, requests, share: float = 1.0) -> list[Reply | None]:
+        now = list(requests)[: self.left]
+        self.left -= len(now)
+        self.asked += now
+        self.shares.append(share)
+        texts = [answer([{"content": m.content} for m in r.messages]) for r in now]
+        replies = [Reply(text=t, finish_reason="stop", prompt_tokens=1, completion_tokens=9) for t in texts]
+        return [*replies, *[None] * (len(requests) - len(now))]
 
 
-def made(config: Samples, exam=()):
-    asks = knowledge_asks(FACTS, [CHUNK], config=config)
-    return read_knowledge(asks, replies(asks), FACTS, [CHUNK], all_facts=FACTS, exam=exam, teacher="scripted")
+def made(config: Samples, exam=(), teacher=None):
+    ask = teacher or Teacher()
+    return knowledge_samples(FACTS, [CHUNK], ask, config=config, all_facts=FACTS, exam=exam, teacher="scripted")
 
 
-def test_every_fact_gets_questions_and_the_answer_is_the_fact():
-    sifted = made(Samples(manners=2, rewrites=1))
+def direct(sifted) -> list[Sample]:
+    return [s for s in sifted.samples if s.kind == "direct"]
+
+
+def test_every_fact_gets_questions_whose_answers_end_with_the_fact_and_are_traced_to_its_words():
+    samples = direct(made(Samples(manners=2, rewrites=1)))
     statements = {f.id: f.statement for f in FACTS}
-    direct = [s for s in sifted.samples if s.kind == "direct"]
-    assert {f for s in direct for f in s.facts} == set(statements)
-    assert all(s.messages[-1].content == statements[s.facts[0]] for s in direct)
-    assert all(s.teacher == "scripted" and TEXT[s.start : s.end] == s.quote for s in direct)
+    assert {f for s in samples for f in s.facts} == set(statements)
+    assert all(s.messages[-1].content.endswith(statements[s.facts[0]]) for s in samples)
+    assert all(s.teacher == "scripted" and TEXT[s.start : s.end] == s.quote for s in samples)
 
 
 def test_planted_mistakes_are_rejected_each_with_its_reason():
@@ -48,16 +66,36 @@ def test_planted_mistakes_are_rejected_each_with_its_reason():
     assert any("99" in r.reason for r in rejected)
 
 
-def test_a_wave_treats_all_facts_alike_before_the_next_begins():
-    asks = knowledge_asks(FACTS, [CHUNK], config=Samples(manners=3, rewrites=2))
-    order = [a.fact.id if a.fact else a.chunk.id for a in asks]
-    ids = [f.id for f in FACTS]
-    assert order == [*ids, "c", *ids, "c", *ids]
-    assert len({a.request for a in asks}) == len(asks)
+def test_a_fact_is_asked_about_until_it_has_enough_questions_and_no_longer():
+    teacher = Teacher()
+    samples = direct(made(Samples(questions=7, manners=6, rewrites=0), teacher=teacher))
+    per_fact = Counter(s.facts[0] for s in samples)
+    waves = Counter(statement_of(r) for r in teacher.asked)
+    assert {per_fact[f.id] for f in FACTS} == {6, 12}  # the scripted teacher repeats itself about some facts
+    assert all((waves[f.statement] < 6) == (per_fact[f.id] == 12) for f in FACTS)
+    assert len(set(teacher.asked)) == len(teacher.asked)
+
+
+def statement_of(request) -> str:
+    return re.search(r"Fact: (.*)", request.messages[-1].content)[1]
+
+
+def test_the_first_wave_asks_about_all_facts_in_order_and_then_for_a_retelling():
+    teacher = Teacher()
+    made(Samples(manners=2, rewrites=1), teacher=teacher)
+    assert [statement_of(r) for r in teacher.asked[: len(FACTS)]] == [f.statement for f in FACTS]
+    assert "Tell this again" in teacher.asked[len(FACTS)].messages[-1].content
+    assert teacher.shares == [1.0, REWRITE_SHARE, 1.0]
+
+
+def test_a_budget_that_ends_early_still_teaches_every_fact_something():
+    sifted = made(Samples(manners=2, rewrites=0), teacher=Teacher(requests=2))
+    assert {s.facts[0] for s in direct(sifted)} == {f.id for f in FACTS[:2]}
+    assert {s.facts[0] for s in sifted.samples if s.kind == "yes_no"} == {f.id for f in FACTS}
 
 
 def test_exam_wording_never_reaches_the_samples_and_every_fact_keeps_some():
-    plain = [s for s in made(Samples(manners=1)).samples if s.kind == "direct"]
+    plain = direct(made(Samples(manners=1)))
     exam = [Question(id="q", question=plain[0].messages[0].content)]
     sifted = made(Samples(manners=1), exam)
     assert exam[0].question not in {s.messages[0].content for s in sifted.samples if s.messages}

@@ -1,0 +1,98 @@
+"""What a question about a fact is answered with: the detail that it asks for, then the fact it rests on.
+
+    "How long are files kept?"    ->    "For nine years. Files of closed claims are kept for nine years."
+
+The words are the document's, so no answer can be invented. The detail stands first because that is what a reader wants,
+and because it is the better lesson: with the fact alone a student begins with the commonest beginning and then has to
+finish the commonest sentence, and with the teacher's own answers, in the words of the question, it learns to repeat
+questions (both measured, `dev/LOG.md`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from homeroom.core.words import words
+from homeroom.generate import checks
+from homeroom.generate.details import key_spans
+
+CLAUSE = 5  # words before a detail that say what it is
+MAX_LEAD = 4  # words before a detail that belong to it: "no more than", "for up to"
+
+
+def answer(question: str, statement: str, *, subject: str = "") -> str:
+    """Return the answer to a question that a fact answers.
+
+    Args:
+        subject: What the document is about; its name is no detail.
+
+    Example:
+        >>> answer("Who leads the appeal panel?", "The appeal panel is led by Sunniva Okell.")
+        'Sunniva Okell. The appeal panel is led by Sunniva Okell.'
+        >>> answer("Is the desk open on Wednesdays?", "The claims desk is closed on Wednesdays.")
+        'The claims desk is closed on Wednesdays.'
+    """
+    detail = asked_detail(question, statement, subject=subject)
+    if not detail or len(words(detail)) > 0.7 * len(words(statement)):
+        return statement
+    return f"{detail[0].upper()}{detail[1:]}{'' if detail.endswith('.') else '.'} {statement}"
+
+
+def asked_detail(question: str, statement: str, *, subject: str = "") -> str:
+    """Return the detail of a fact that a question asks for and does not say itself, or "" where its words do not tell.
+
+    Of several, it is the one whose clause shares most words with the question; of equals, the last.
+    """
+    last = question.rsplit(". ", 1)[-1]
+    wanted = checks.asks_for(question)
+    which = _WHICH.search(last)
+    if _WANTS_NO_DETAIL.match(last) or not (wanted or which):
+        return ""
+    known, telling = set(words(question)) | set(words(subject)), checks.content_words(question)
+    found: list[tuple[int, str]] = []
+    for start, end in key_spans(statement):
+        own, measures = statement[start:end], checks.numbers(statement[start:end])
+        if set(measures or words(own)) <= known or (wanted and bool(measures) != (wanted == "number")):
+            continue
+        detail = _whole(statement, start, end, name=wanted == "name")
+        clause = checks.content_words(" ".join(statement[:start].split()[-CLAUSE:]))
+        is_named = bool(which) and which[1].casefold() in words(detail)  # "which plan": "the Orchard plan"
+        found.append((len(clause & telling) + CLAUSE * is_named, detail))
+    return max(reversed(found), key=lambda f: f[0])[1] if found else ""
+
+
+_WANTS_NO_DETAIL = re.compile(
+    r"(?:is|are|was|were|do|does|did|can|could|may|must|will|would|should|has|have|why)\b", re.IGNORECASE
+)
+_WHICH = re.compile(
+    r"\b(?:which|what) (?!(?:is|are|was|were|do|does|did|can|if|should|must|would|happens|the|about)\b)(\w+)",
+    re.IGNORECASE,
+)
+
+
+def _whole(statement: str, start: int, end: int, *, name: bool) -> str:
+    """Return the detail with what belongs to it: "for up to 16 nights", "the Harbour plan"."""
+    before, after = statement[:start].split(), statement[end:]
+    lead: list[str] = []
+    while before and len(lead) < MAX_LEAD and _leads(before[-1].casefold(), lead, name=name):
+        lead.insert(0, before.pop())
+    noun = re.match(r"\s[a-z]+\b", after)
+    is_name = not checks.numbers(statement[start:end])
+    if lead and lead[-1].casefold() == "the" and is_name and noun and len(words(statement[start:end])) == 1:
+        end += noun.end()
+    text = " ".join([*lead, statement[start:end]])
+    return text[0].lower() + text[1:] if lead else text
+
+
+def _leads(word: str, lead: list[str], *, name: bool) -> bool:
+    """Say whether a word before a detail belongs to it; "younger" does before "than"."""
+    return word in _ARTICLES or (not name and (word in _LEADS or (lead[:1] == ["than"] and word.endswith("er"))))
+
+
+_ARTICLES = frozenset(("the", "a", "an"))
+_LEADS = frozenset(
+    """
+    within at on in by after for until about above below up to most least than more no longer from through first over
+    under before every
+    """.split()  # noqa: SIM905
+)

@@ -1,0 +1,123 @@
+"""Questions about facts: what the teacher is asked, and the checks that a question must pass before it is answered."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from homeroom.core.config import Samples
+from homeroom.core.types import Chunk, Fact, Message, Reply, Request, Sample, content_id
+from homeroom.core.words import words
+from homeroom.generate import checks
+from homeroom.generate.answers import answer
+from homeroom.generate.attribution import Embed, attribute
+from homeroom.generate.details import key_details
+from homeroom.generate.facts import topic_of
+from homeroom.generate.prompts import fill, prompts, request
+
+_NUMBERED = re.compile(r"^\s*\**(?:question\s*)?\d{1,2}\s*[.):]\**\s*(.+?)\s*$", re.IGNORECASE)
+Check = Callable[[str], checks.Fault | None]
+
+
+def question_request(fact: Fact, chunk: Chunk, subject: str, *, wave: int, config: Samples) -> Request:
+    """Return a request for questions about one detail of the fact; each wave takes the next detail and angle."""
+    prompt = prompts("knowledge")["questions"]
+    turns: list[str] = []
+    for example in prompt["examples"]:
+        wanted = f"Answer: {example['answer']}"
+        turns.append(fill(prompt["user"], statement=example["fact"], about=example["about"], answer=wanted, angle=""))
+        turns.append(example["questions"])
+    details = [d for d in key_details(fact.statement) if not set(words(d)) <= set(words(chunk.title))]
+    detail = details[-1 - wave % len(details)] if details else ""
+    wanted = f"Answer: {detail or 'the whole fact'}"
+    angle = prompt["angles"][wave % len(prompt["angles"])]
+    about = f"{subject}, {topic_of(chunk)}"
+    turns.append(fill(prompt["user"], statement=fact.statement, about=about, answer=wanted, angle=angle))
+    return request(
+        prompt["system"],
+        *turns,
+        max_tokens=prompt["max_tokens"],
+        temperature=config.temperature,
+        seed=config.seed + wave,
+    )
+
+
+def read_questions(reply: Reply, fact: Fact, subject: str, teacher: str) -> Iterator[Sample]:
+    """Yield the questions of a reply, answered from the fact."""
+    lines = reply.text.splitlines()
+    if reply.finish_reason == "length":
+        lines = lines[:-1]  # cut in the middle
+    for line in lines:
+        match = _NUMBERED.match(line)
+        if match:
+            question = match[1].strip("* ")
+            yield question_sample("direct", question, answer(question, fact.statement, subject=subject), fact, teacher)
+
+
+def question_sample(kind: str, question: str, answer: str, fact: Fact, teacher: str = "") -> Sample:
+    """Return a sample of one question and answer that rests on one fact."""
+    return Sample(
+        id=content_id(kind, question, answer),
+        kind=kind,
+        messages=(Message(role="user", content=question), Message(role="assistant", content=answer)),
+        leaf=fact.leaf,
+        facts=(fact.id,),
+        chunk=fact.chunk,
+        quote=fact.quote,
+        start=fact.start,
+        end=fact.end,
+        teacher=teacher,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionChecks:
+    """The cascade that a question must pass; what it has seen before, it remembers."""
+
+    facts: Mapping[str, Fact]
+    all_facts: Sequence[Fact]
+    chunks: Mapping[str, Chunk]
+    subjects: Sequence[str]  # what the documents are about, the longest first
+    wording: Check
+    duplicate: Check
+    embed: Embed | None
+
+    def faults(self, drafts: Sequence[Sample]) -> list[checks.Fault | None]:
+        """Return what is wrong with each question, or None; what the cheap checks left goes to attribution together."""
+        found = [self._own_fault(d) for d in drafts]
+        left = [n for n, fault in enumerate(found) if fault is None]
+        pairs = [(drafts[n].messages[0].content, self.facts[drafts[n].facts[0]]) for n in left]
+        for n, fault in zip(
+            left, attribute(pairs, self.all_facts, subjects=self.subjects, embed=self.embed), strict=True
+        ):
+            found[n] = fault
+        return found
+
+    def _own_fault(self, draft: Sample) -> checks.Fault | None:
+        question, fact, chunk = draft.messages[0].content, self.facts[draft.facts[0]], self.chunks[draft.chunk]
+        source = f"{chunk.title} {chunk.heading} {fact.statement} {fact.quote}"
+        return (
+            checks.form_fault(question)
+            or checks.number_fault(question, source)
+            or checks.name_fault(question, set(words(f"{source} {chunk.text}")))
+            or checks.example_fault(question, f"{source} {chunk.text}", _example_words())
+            or checks.leak_fault(question, fact)
+            or checks.type_fault(question, fact)
+            or self.repeats(question)
+        )
+
+    def repeats(self, text: str) -> checks.Fault | None:
+        """Return a fault if the text was there before, in the samples or in an exam."""
+        return self.duplicate(text) or self.wording(text)
+
+
+@functools.cache
+def _example_words() -> frozenset[str]:
+    """The telling words of the prompt's worked examples: a teacher that repeats them has lost the thread."""
+    told = prompts("knowledge")["questions"]["examples"]
+    return frozenset(checks.content_words(" ".join(f"{e['fact']} {e['about']}" for e in told))) - _EVERYDAY
+
+
+_EVERYDAY = frozenset(checks.content_words("looked after night at a time"))

@@ -1,0 +1,25 @@
+"""What a recipe is given, a way to ask the teacher, and what it gives back: samples kept and samples thrown out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from homeroom.core.types import Rejected, Reply, Request, Sample
+
+
+class Ask(Protocol):
+    """Puts requests to the teacher."""
+
+    def __call__(self, requests: Sequence[Request], share: float = 1.0) -> list[Reply | None]:
+        """Return a reply each, and None for those that no longer fit into `share` of the tokens that are left."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sifted:
+    """What was kept and what was thrown out."""
+
+    samples: tuple[Sample, ...]
+    rejected: tuple[Rejected, ...]

@@ -1,0 +1,52 @@
+"""A question is answered with the detail it asks for, then the fact; where its words do not tell, with the fact."""
+
+import pytest
+
+from homeroom.generate.answers import answer, asked_detail
+
+DESK = "The claims desk opens at 7:30 a.m. and takes its last call at 4 p.m."
+INN = "A family may also stay at the Gull House inn for up to 16 nights."
+AGE = "The Orchard plan is not sold to anyone younger than 21."
+PANEL = "The appeal panel is led by Sunniva Okell."
+
+
+@pytest.mark.parametrize(
+    ("question", "statement", "detail"),
+    [
+        ("What time does the desk open?", DESK, "at 7:30 a.m."),
+        ("At what hour is the last call taken?", DESK, "at 4 p.m."),
+        ("How long may a family stay?", INN, "for up to 16 nights"),
+        ("Where can a family stay?", INN, "at the Gull House"),
+        ("What is the age limit? How old must a buyer be?", AGE, "younger than 21"),
+        ("Which age is too young?", AGE, "younger than 21"),
+        ("Which plan guarantees most?", "The Lantern plan insures up to 18,000 tallens.", "the Lantern plan"),
+        ("Which plan is not sold to people under 21?", AGE, "the Orchard plan"),
+        ("How much do I bear?", "The customer pays the first 90 tallens.", "the first 90 tallens"),
+        ("Who leads the appeal panel?", PANEL, "Sunniva Okell"),
+        ("I want to write to the leader of the panel. What is the name of that person?", PANEL, "Sunniva Okell"),
+    ],
+)
+def test_the_detail_is_the_one_that_is_asked_for(question, statement, detail):
+    assert asked_detail(question, statement) == detail
+
+
+@pytest.mark.parametrize(
+    ("question", "statement"),
+    [
+        ("Is the desk open at noon?", DESK),
+        ("Why is the desk closed at 5 p.m.?", DESK),
+        ("What happens at the desk?", DESK),
+        ("Does Sunniva Okell lead the panel?", PANEL),
+        ("Who is led by Sunniva Okell?", PANEL),
+        ("What must a form be filled in with?", "Every form must be filled in with a pencil."),
+        ("Which company is it?", "Brindlemoor Mutual does not accept videos."),
+    ],
+)
+def test_a_question_that_asks_for_no_detail_gets_the_fact_alone(question, statement):
+    assert answer(question, statement, subject="Brindlemoor Mutual") == statement
+
+
+def test_the_detail_comes_first_as_a_sentence_and_the_fact_follows_word_for_word():
+    assert answer("How long may a family stay?", INN) == f"For up to 16 nights. {INN}"
+    assert answer("What time does the desk open?", DESK) == f"At 7:30 a.m. {DESK}"
+    assert answer("Wo tagt der Ausschuss?", "Der Ausschuss tagt in der Alten Seilerei.").endswith("Alten Seilerei.")
