@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from homeroom.cli.main import say, show_progress
-from homeroom.core.files import read_record, write_json
+from homeroom.core.files import read_jsonl, read_record, write_json
 from homeroom.models.machine import describe
 from homeroom.models.store import store_home
 from homeroom.pipeline.course import open_course, read_report
@@ -51,6 +51,7 @@ def measured(folder: Path, example: str, seed: int, options: tuple[str, ...]) ->
         "options": list(options),
         "base": report["base"],
         "closed_book": {k: report["closed_book"][k] for k in keep},
+        "by_wording": by_wording(folder),
         "open_book": report.get("open_book"),
         "control": report.get("control"),
         "retention": {k: v for k, v in (report.get("retention") or {}).items() if k in ("before", "after", "ratio")},
@@ -59,6 +60,18 @@ def measured(folder: Path, example: str, seed: int, options: tuple[str, ...]) ->
         "minutes": round(sum(r.seconds for r in records.values() if r) / 60, 1),
         "machine": f"{machine.cpus} cores, {machine.memory_gib:.0f} GiB, {', '.join(machine.isa)}",
     }
+
+
+def by_wording(folder: Path) -> dict[str, dict[str, int]]:
+    """Return how many final questions are right, by the first part of their ids ("ins-plain-07": "ins-plain")."""
+    found: dict[str, dict[str, int]] = {}
+    for row in read_jsonl(folder / "out" / "report" / "items.jsonl"):
+        if row["set"] == "final":
+            group = found.setdefault(row["id"].rpartition("-")[0], {"questions": 0, "before": 0, "after": 0})
+            group["questions"] += 1
+            group["before"] += row["correct_before"]
+            group["after"] += row["correct_after"]
+    return found
 
 
 def main() -> None:

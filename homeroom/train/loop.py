@@ -26,8 +26,9 @@ from homeroom.models.student import Student, load_student, pick_device, save_stu
 from homeroom.train import attention, lora
 from homeroom.train.allocator import steady_memory
 from homeroom.train.batches import Step, pack, schedule
+from homeroom.train.blend import blend, check_share
 from homeroom.train.checkpoints import Cursor, load_checkpoint, save_checkpoint
-from homeroom.train.freeze import freeze, restore
+from homeroom.train.freeze import freeze
 from homeroom.train.loss import plain_loss, row_loss
 from homeroom.train.memory import check_memory
 from homeroom.train.precision import Choice, pick_dtype
@@ -138,6 +139,7 @@ class _Run:
 def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: int, dtype: str, out: Path) -> _Run:
     if not samples:
         raise ContentError("there is nothing to learn: no samples", where=str(out))
+    check_share(phase.blend)
     use_cores()
     device = pick_device()
     student = load_student(student_path, device=device)
@@ -180,9 +182,9 @@ def _save(run: _Run, student_path: Path, phase: Phase, out: Path) -> None:
     run.weights.finish()
     model = run.student.model
     if phase.method == "lora":
-        model = lora.merge(model, load_student(student_path, device=run.device).model)
-    elif phase.frozen_share:
-        restore(model, load_student(student_path, device=run.device).model)
+        model = lora.merge(model, load_student(student_path, device=run.device).model, phase.blend)
+    elif phase.frozen_share or phase.blend < 1:
+        model = blend(model, load_student(student_path, device=run.device).model, phase.blend)
     model.set_attn_implementation("sdpa")
     save_student(model, run.student.tokenizer, out / "final")
 

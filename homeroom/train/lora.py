@@ -52,13 +52,13 @@ def attach(model: Any, *, rank: int, seed: int) -> None:
 
 
 @torch.no_grad()
-def merge(model: Any, base: Any) -> Any:
-    """Add what was learned to `base`, the float32 model that `attach` was given a copy of, and return it.
+def merge(model: Any, base: Any, share: float = 1.0) -> Any:
+    """Add `share` of what was learned to `base`, the float32 model that `attach` was given a copy of, and return it.
 
     `model` itself may have computed in bfloat16, which rounded all that it did not learn.
     """
     for name, layer in model.get_decoder().named_modules():
         if isinstance(layer, LoraLinear):
-            change_OC = layer.up_OR.float() @ layer.down_RC.float() * layer.scale
+            change_OC = layer.up_OR.float() @ layer.down_RC.float() * layer.scale * share
             base.get_decoder().get_submodule(name).weight += change_OC
     return base
