@@ -69,16 +69,11 @@ def knowledge_samples(
             work.ask_about_facts(wave)
         if wave < config.rewrites:
             work.tell_again(told, wave)
-    samples = work.samples
-    direct = [s for s in samples if s.kind == "direct"]
-    samples += [d for f in facts for d in drills(f, all_facts, subjects.get(f.chunk, "")) if not duplicate(_asked(d))]
-    samples += [text_sample("passage", chunk_of[c].text, chunk_of[c]) for c in told]  # the words that are taught
-    samples += choices(direct, facts, all_facts)
-    return Sifted(samples=tuple(samples), rejected=tuple(work.rejected))
-
-
-def _asked(sample: Sample) -> str:
-    return sample.text or sample.messages[0].content
+    drilled = [d for f in facts for d in drills(f, all_facts, subjects.get(f.chunk, ""))]
+    work.keep(drilled, [judge.repeats(d.messages[0].content) for d in drilled])
+    passages = [text_sample("passage", chunk_of[c].text, chunk_of[c]) for c in told]  # the words that are taught
+    samples = (*work.samples, *passages, *choices(work.samples, facts, all_facts))
+    return Sifted(samples=samples, rejected=tuple(work.rejected))
 
 
 def _subjects(chunks: Sequence[Chunk]) -> dict[str, str]:
@@ -118,9 +113,10 @@ class _Work:
             if reply is not None
             for draft in read_questions(reply, fact, self.subjects[fact.chunk], self.teacher)
         ]
-        self._keep(drafts, self.judge.faults(drafts))
+        self.keep(drafts, self.judge.faults(drafts))
 
-    def _keep(self, drafts: Sequence[Sample], faults: Sequence[checks.Fault | None]) -> None:
+    def keep(self, drafts: Sequence[Sample], faults: Sequence[checks.Fault | None]) -> None:
+        """Put each draft with the samples, or with the rejected and the reason."""
         for draft, fault in zip(drafts, faults, strict=True):
             if fault:
                 self.rejected.append(Rejected(sample=draft, check=fault[0], reason=fault[1]))
@@ -133,7 +129,7 @@ class _Work:
         for chunk_id, reply in zip(chunks, self.ask(requests, share=REWRITE_SHARE), strict=True):
             chunk = self.chunks[chunk_id]
             drafts = list(read_rewrite(reply, chunk, self.teacher)) if reply is not None else []
-            self._keep(drafts, [text_fault(d, chunk) or self.judge.repeats(d.text) for d in drafts])
+            self.keep(drafts, [text_fault(d, chunk) or self.judge.repeats(d.text) for d in drafts])
 
 
 def seed_samples(leaves: Sequence[Leaf]) -> Iterator[Sample]:

@@ -103,6 +103,13 @@ def test_exam_wording_never_reaches_the_samples_and_every_fact_keeps_some():
     assert {f for s in sifted.samples for f in s.facts} == {f.id for f in FACTS}
 
 
+def test_an_exam_that_asks_as_a_drill_does_keeps_that_drill_out():
+    drill = next(s for s in made(Samples(manners=1)).samples if s.kind == "yes_no").messages[0].content
+    sifted = made(Samples(manners=1), [Question(id="q", question=drill)])
+    assert drill not in {s.messages[0].content for s in sifted.samples if s.messages}
+    assert drill in {r.sample.messages[0].content for r in sifted.rejected if r.check == "exam" and r.sample.messages}
+
+
 def test_a_wrong_twin_differs_from_the_fact_and_has_the_same_unit():
     pairs = [s for s in made(Samples(manners=1)).samples if s.kind == "yes_no" and s.messages[1].content[:2] == "No"]
     for sample in pairs:
