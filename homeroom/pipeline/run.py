@@ -118,8 +118,9 @@ def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any
 
 def _hash_of(course: Course, stage: str) -> str:
     """Hash what a finished stage made: its files, not when or how."""
-    pattern = {"train": "**/*.safetensors", "report": "report.json"}.get(stage, "*.jsonl")
-    return hash_folder(course.out / stage, pattern)
+    if stage == "train":
+        return hash_folder(course.out / "model", "*.safetensors")  # where training puts the student
+    return hash_folder(course.out / stage, "report.json" if stage == "report" else "*.jsonl")
 
 
 def _hash_exam(course: Course) -> str:

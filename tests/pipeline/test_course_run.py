@@ -16,7 +16,7 @@ from tiny_student import make_tiny_student
 
 from homeroom.core.errors import ContentError, RefusedError, UsageError
 from homeroom.core.files import read_json, read_jsonl, read_record, write_json
-from homeroom.pipeline.course import open_course, read_report
+from homeroom.pipeline.course import digest_of, open_course, read_report
 from homeroom.pipeline.plan import fit, make_plan, plan_table, seconds_of
 from homeroom.pipeline.run import STAGES, run
 
@@ -131,6 +131,16 @@ def test_a_second_run_does_nothing_and_a_changed_setting_remakes_only_what_depen
     assert changed.said[:4] == [f"{s}: up to date" for s in STAGES[:4]]
     assert changed.said[4] == "dataset: setting: replay_share"
     assert len(teacher.asked) == asked
+
+
+def test_a_student_that_is_trained_anew_is_examined_anew(make_course, teacher, student):
+    folder = make_course()
+    run(opened(folder, teacher, student))
+    first = digest_of(folder / "out" / "model")
+    again = opened(folder, teacher, student, "train.seed=7")
+    run(again)
+    assert "report: changed: train" in again.said
+    assert read_report(folder)["tuned"]["digest"] == digest_of(folder / "out" / "model") != first
 
 
 def test_an_edited_document_asks_the_teacher_only_what_is_new(make_course, teacher, student):
