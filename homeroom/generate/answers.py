@@ -14,7 +14,8 @@ import re
 
 from homeroom.core.words import words
 from homeroom.generate import checks
-from homeroom.generate.details import key_spans
+from homeroom.generate.details import detail_spans
+from homeroom.generate.polar import yes_or_no
 
 CLAUSE = 5  # words before a detail that say what it is
 MAX_LEAD = 4  # words before a detail that belong to it: "no more than", "for up to"
@@ -29,10 +30,12 @@ def answer(question: str, statement: str, *, subject: str = "") -> str:
     Example:
         >>> answer("Who leads the appeal panel?", "The appeal panel is led by Sunniva Okell.")
         'Sunniva Okell. The appeal panel is led by Sunniva Okell.'
-        >>> answer("Is the desk open on Wednesdays?", "The claims desk is closed on Wednesdays.")
+        >>> answer("Is the claims desk closed on Wednesdays?", "The claims desk is closed on Wednesdays.")
+        'Yes. The claims desk is closed on Wednesdays.'
+        >>> answer("What happens on Wednesdays?", "The claims desk is closed on Wednesdays.")
         'The claims desk is closed on Wednesdays.'
     """
-    detail = asked_detail(question, statement, subject=subject)
+    detail = yes_or_no(question, statement, subject=subject) or asked_detail(question, statement, subject=subject)
     if not detail or len(words(detail)) > 0.7 * len(words(statement)):
         return statement
     return f"{detail[0].upper()}{detail[1:]}{'' if detail.endswith('.') else '.'} {statement}"
@@ -41,29 +44,42 @@ def answer(question: str, statement: str, *, subject: str = "") -> str:
 def asked_detail(question: str, statement: str, *, subject: str = "") -> str:
     """Return the detail of a fact that a question asks for and does not say itself, or "" where its words do not tell.
 
-    Of several, it is the one whose clause shares most words with the question; of equals, the last.
+    Where the question says what sort of thing it wants, it is the detail of that sort whose clause shares most words
+    with the question; of equals, the last. Where it does not ("What is the rule?"), it is the only detail there is.
     """
-    last = question.rsplit(". ", 1)[-1]
-    wanted = checks.asks_for(question)
-    which = _WHICH.search(last)
-    if _WANTS_NO_DETAIL.match(last) or not (wanted or which):
+    asked = checks.last_sentence(question)
+    wanted, which = checks.asks_for(question), _WHICH.search(asked)
+    if checks.is_polar(question) or not _A_THING.search(asked) or _NO_THING.search(asked):
         return ""
     known, telling = set(words(question)) | set(words(subject)), checks.content_words(question)
+    is_time = bool(_A_TIME.search(asked))
     found: list[tuple[int, str]] = []
-    for start, end in key_spans(statement):
+    for start, end in detail_spans(statement):
         own, measures = statement[start:end], checks.numbers(statement[start:end])
         if set(measures or words(own)) <= known or (wanted and bool(measures) != (wanted == "number")):
             continue
-        detail = _whole(statement, start, end, name=wanted == "name")
+        is_plain = not (measures or wanted or which or is_time)
+        head, of, thing = own.partition(" of ")
+        if of and not measures and checks.content_words(head) <= telling:  # "what shape": "the shape of a heron"
+            start = end - len(thing)
+        detail = _whole(statement, start, end, name=wanted == "name" or is_plain)
         clause = checks.content_words(" ".join(statement[:start].split()[-CLAUSE:]))
         is_named = bool(which) and which[1].casefold() in words(detail)  # "which plan": "the Orchard plan"
         found.append((len(clause & telling) + CLAUSE * is_named, detail))
-    return max(reversed(found), key=lambda f: f[0])[1] if found else ""
+    if not found or not (wanted or which or len(found) == 1):
+        return ""
+    return max(reversed(found), key=lambda f: f[0])[1]
 
 
-_WANTS_NO_DETAIL = re.compile(
-    r"(?:is|are|was|were|do|does|did|can|could|may|must|will|would|should|has|have|why)\b", re.IGNORECASE
+_A_THING = re.compile(
+    r"\b(?:what(?:'s)?|which|who|whom|whose|where|how (?:many|much|long|soon|often|old|far|late|early|big|large|high"
+    r"|quickly))\b|" + checks.WHEN,
+    re.IGNORECASE,
 )
+_NO_THING = re.compile(
+    r"\bwhat (?:happens|happened|should|can|could|may|would|will|if|about)\b|\bwhat\b.*\b(?:do|mean)\?", re.IGNORECASE
+)
+_A_TIME = re.compile(checks.WHEN + r"|\bwhat (?:time|day|hour)\b", re.IGNORECASE)
 _WHICH = re.compile(
     r"\b(?:which|what) (?!(?:is|are|was|were|do|does|did|can|if|should|must|would|happens|the|about)\b)(\w+)",
     re.IGNORECASE,

@@ -121,6 +121,8 @@ def negation_fault(text: str, source: str) -> Fault | None:
 def leak_fault(question: str, fact: Fact) -> Fault | None:
     """Something of the fact is left for the answer: a number, a name, or else a word that carries meaning."""
     asked, told = set(words(question)), fact.statement
+    if asks_for(question) == "number" and numbers(told) and numbers(told) <= asked:
+        return "leak", "the question already says the number that it asks for"
     keys = {*numbers(told), *names(told)}
     left = keys - asked if keys else content_words(told) - content_words(question)
     return None if left else ("leak", "the question already says what the fact says")
@@ -138,10 +140,12 @@ _WANTS = {
         r"|\bwhat (?:percentage|amount|number)\b|\bwhich number\b"
         r"|\b(?:deadline|time limit|time frame|timeframe|maximum|minimum|percentage)\b"
     ),
-    "place": re.compile(r"\bwhere\b|\b(?:which|what) (?:place|building|town|room|street)\b"),
+    "place": re.compile(
+        r"\bwhere\b|\b(?:which|what|name of the) (?:place|building|town|city|room|street)\b|\b(?:location|address) of\b"
+    ),
     "name": re.compile(r"\b(?:who|whom|whose)\b|\bname of\b|\bwhich (?:person|bank|company)\b"),
 }
-_PLACED = re.compile(r"\b(?:in|at|on|near|to|from|through)\s+(?:the\s+)?(?=[A-Z])")
+_PLACED = re.compile(r"\b(?:in|at|on|near|to|from|through)\s+(?:the\s+)?(?:[a-z]+\s+of\s+(?:the\s+)?)?(?=[A-Z])")
 
 
 def tells(statement: str) -> frozenset[str]:
@@ -153,11 +157,63 @@ def tells(statement: str) -> frozenset[str]:
 
 
 def type_fault(question: str, fact: Fact) -> Fault | None:
-    """A question for a number is answered by a fact with one, and a question for a name by a fact with one."""
+    """A question for a number, a name, a place, a time or a reason is answered by a fact that has one."""
     wanted = asks_for(question)
     if wanted and wanted not in tells(fact.statement):
         return "type", f"asks for a {wanted}, the fact has none"
-    return None
+    asked = last_sentence(question)
+    return next(
+        (
+            ("type", f"asks for a {sort}, the fact has none")
+            for sort, (ask, tell) in _TELLING.items()
+            if ask.search(asked) and not tell.search(fact.statement)
+        ),
+        None,
+    )
+
+
+def is_polar(question: str) -> bool:
+    """Say whether a question wants yes or no; "Can you tell me where ...?" does not.
+
+    Example:
+        >>> is_polar("I lost my key. Is it insured?"), is_polar("Can you tell me who leads it?")
+        (True, False)
+    """
+    return bool(_POLAR.match(_IF.sub("", last_sentence(question))))
+
+
+def last_sentence(question: str) -> str:
+    """Return the part of a question that asks, without the situation that is told before it."""
+    return re.split(r"(?<=[a-z\d][.!]) (?=[A-Z])", question.strip())[-1]
+
+
+_IF = re.compile(r"^(?:if|when|in|at|as|according|under|after|before)\b[^,?]*, ", re.IGNORECASE)
+_POLAR = re.compile(
+    r"(?:is|are|was|were|do|does|did|can|could|may|must|will|would|should|has|have|am)\b"
+    r"(?! (?:you|i|we) (?:tell|know|explain|give|describe|say|name|please)\b)",
+    re.IGNORECASE,
+)
+_AUXILIARY = r"(?:is|are|was|were|do|does|did|can|could|may|must|should|shall|will|would|has|have|am)"
+WHEN = rf"(?:^|[,:;] |\b(?:and|but|so) )when {_AUXILIARY}\b"  # the question, not the condition
+_TELLING = {  # what is asked for -> how a question asks for it, how a fact tells it
+    "reason": (
+        re.compile(r"\bwhy\b|\b(?:reason|purpose|importance) (?:for|of|behind|why)\b", re.IGNORECASE),
+        re.compile(
+            r"\b(?:because|since|therefore|due to|owing to|so that|in order|for \w+ing|purpose|reason)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    "time": (
+        re.compile(WHEN, re.IGNORECASE),
+        re.compile(
+            r"\b(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|quarters?|dawn|noon|midnight|mornings?"
+            r"|evenings?|afternoons?|spring|summer|autumn|winter|\w+days?|january|february|march|april|may|june|july"
+            r"|august|september|october|november|december|[ap]m|\d{4}|\d{1,2}[:.]\d\d|when|while|before|after|if|until"
+            r"|once|during|at the|as soon)\b|[ap]\.m\.",
+            re.IGNORECASE,
+        ),
+    ),
+}
 
 
 def example_fault(question: str, source: str, example_words: frozenset[str]) -> Fault | None:

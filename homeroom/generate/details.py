@@ -1,4 +1,4 @@
-"""The details of a fact that a question can ask for: its numbers with their units, and its names."""
+"""The details of a fact that a question can ask for: its numbers with their units, its names, or else a thing."""
 
 from __future__ import annotations
 
@@ -51,8 +51,61 @@ def key_spans(statement: str) -> list[tuple[int, int]]:
 _NO_UNIT = frozenset("and or to of in on at by for with from is are was were".split())  # noqa: SIM905
 
 
+def detail_spans(statement: str) -> list[tuple[int, int]]:
+    """Return the spans of the numbers and names of a statement, and of the thing that it tells behind them, if any.
+
+    Things are told apart by plain English grammar, and a statement in another language has none.
+
+    Example:
+        >>> for told in ("Claims are made on a green form.", "Damage done by squirrels is never paid for."):
+        ...     print([told[a:b] for a, b in detail_spans(told)])
+        ['a green form']
+        ['by squirrels']
+    """
+    found = key_spans(statement)
+    start = found[-1][1] if found else 0
+    rest = (statement[start:] if found else _ASIDE.split(statement)[0]).rstrip(". ")
+    if len(checks.content_words(rest)) < 2:
+        return found
+    thing = next((m for pattern in _THINGS if (m := pattern.search(rest)) and not checks.numbers(m[0])), None)
+    if thing is None:
+        return found
+    begin, end = thing.span(thing.lastindex or 0)
+    return [*found, (start + begin, start + end)]
+
+
+def details(statement: str) -> list[str]:
+    """Return the texts of `detail_spans`."""
+    return [statement[a:b] for a, b in detail_spans(statement)]
+
+
+_ASIDE = re.compile(r",? because\b|, (?:and|or|but|so|which|who|except)\b|;")
+_WORD = r"[^\W\d_][\w'’-]*"
+_THINGS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\b(?:only )?(?:if|when|unless|before|after|while) {_WORD}(?: {_WORD})+$",  # "... if the appeal succeeds"
+        rf"(?<!without )\b(?:a|an|no|the|its|their|his|her)(?: {_WORD}){{1,3}}"  # "a green form"
+        rf"(?: (?:of|from) (?:a |an |the )?{_WORD}(?: {_WORD})?)?$",
+        rf"\b(?:by|with) {_WORD}(?= (?:is|are|was|were|may|must|can)\b)",  # "by squirrels"
+        rf"\b{_WORD}, (?:{_WORD}(?: {_WORD})?, )*{_WORD}(?: {_WORD})? and {_WORD}(?: {_WORD})?$",  # a list
+        rf"\bnot {_WORD} ({_WORD})(?= (?:as|for|to|in|at|on|by|with)\b)",  # "does not accept (videos) as proof"
+        rf"\b(?:in|on|at|by|with|without|under|as)(?: {_WORD}){{1,3}}$",
+    )
+)
+
+
 def alike(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Say whether two details, as words, could be taken for each other: numbers of one unit, names of one length."""
+    """Say whether two details, as words, could be taken for each other.
+
+    Numbers with the same unit can, and names or things of as many words; of things, those that begin alike.
+    """
     if is_number(one[0]) and other and is_number(other[0]):
         return len(one) > 1 and list(one[1:]) == list(other[1:])
-    return not any(map(is_number, [*one, *other])) and len(one) == len(other)
+    begin_alike = one[0] == other[0] if {one[0], other[0]} & _FUNCTION else True
+    return not any(map(is_number, [*one, *other])) and len(one) == len(other) and begin_alike
+
+
+_FUNCTION = frozenset(
+    "a an no the its their his her without by with if when only unless before after while in on at under as".split()  # noqa: SIM905
+)

@@ -9,13 +9,14 @@ from homeroom.core.types import Fact, Sample, content_id
 from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.answers import answer
-from homeroom.generate.details import alike, key_detail, key_details, key_spans
+from homeroom.generate.details import alike, detail_spans, details
+from homeroom.generate.polar import turned
 from homeroom.generate.questions import question_sample
 
 
 def drills(fact: Fact, all_facts: Sequence[Fact], subject: str) -> Iterator[Sample]:
     """Yield what can be asked about one fact by code alone: gaps to fill, a plain question, yes and no."""
-    for start, end in key_spans(fact.statement):
+    for start, end in detail_spans(fact.statement):
         before, after = fact.statement[:start], fact.statement[end:]
         yield question_sample(
             "cloze", f"Complete the sentence about {subject}: {before}____{after}", fact.statement, fact
@@ -27,10 +28,12 @@ def drills(fact: Fact, all_facts: Sequence[Fact], subject: str) -> Iterator[Samp
     inverted = _inverted(fact.statement)
     if inverted:
         yield question_sample("inverted", inverted, answer(inverted, fact.statement, subject=subject), fact)
-    yield question_sample("yes_no", f"Is this right? {fact.statement}", f"Yes. {fact.statement}", fact)
     twin = _wrong_twin(fact, all_facts)
-    if twin:
-        yield question_sample("yes_no", f"Is this right? {twin}", f"No. {fact.statement}", fact)
+    for told, is_right in [(fact.statement, True)] + [(twin, False)] * bool(twin):
+        question, holds = turned(told, subject=subject) or (f"Is this right? {told}", True)
+        if is_right or holds:
+            verdict = "Yes" if is_right and holds else "No"
+            yield question_sample("yes_no", question, f"{verdict}. {fact.statement}", fact)
 
 
 def _wrong_twin(fact: Fact, all_facts: Sequence[Fact]) -> str:
@@ -38,13 +41,13 @@ def _wrong_twin(fact: Fact, all_facts: Sequence[Fact]) -> str:
 
     Like are a number with the same unit, and a name of as many words.
     """
-    spans = key_spans(fact.statement)
+    spans = detail_spans(fact.statement)
     if not spans:
         return ""
     start, end = spans[-1]
     own = words(fact.statement[start:end])
     for other in sorted(all_facts, key=lambda f: content_id(fact.id, f.id)):
-        for theirs in key_details(other.statement) if other.leaf == fact.leaf and other.id != fact.id else ():
+        for theirs in details(other.statement) if other.leaf == fact.leaf and other.id != fact.id else ():
             found = words(theirs)
             if found != own and theirs not in fact.statement and alike(own, found):
                 return fact.statement[:start] + theirs + fact.statement[end:]
@@ -74,11 +77,11 @@ def choices(samples: Sequence[Sample], facts: Sequence[Fact], all_facts: Sequenc
     """Yield a question with lettered choices for each fact with a kept question and two like details elsewhere."""
     asked = {s.facts[0]: s.messages[0].content for s in reversed(samples) if s.kind == "direct"}
     for fact in facts:
-        own = key_detail(fact.statement)
+        own = (details(fact.statement) or [""])[-1]
         others = dict.fromkeys(
             d
             for f in sorted(all_facts, key=lambda f: content_id(f.id, fact.id))
-            for d in key_details(f.statement)
+            for d in details(f.statement)
             if own and f.leaf == fact.leaf and words(d) != words(own) and alike(words(own), words(d))
         )
         if fact.id in asked and len(others) >= 2:

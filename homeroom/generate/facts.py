@@ -159,6 +159,8 @@ def _holds(statement: str, own: Sequence[_Numbered], index: int, chunk: Chunk) -
     """Tell whether a statement's numbers and names are those of its sentence, and its words mostly so."""
     if not 3 <= len(statement.split()) <= MAX_WORDS or statement.rstrip()[-1] in ":?":
         return False
+    if chunk.title in statement and chunk.title not in own[index].text:
+        return False  # "the senior inspector of the Claims Handbook"
     near = f"{chunk.title} {chunk.heading} {own[index - 1].text if index else ''} {own[index].text}"
     if not numbers(statement) <= numbers(own[index].text) or not names(statement) <= set(words(f"{near} {chunk.text}")):
         return False

@@ -13,8 +13,9 @@ from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.answers import answer
 from homeroom.generate.attribution import Embed, attribute
-from homeroom.generate.details import key_details
+from homeroom.generate.details import details
 from homeroom.generate.facts import topic_of
+from homeroom.generate.polar import polar_fault
 from homeroom.generate.prompts import fill, prompts, request
 
 _NUMBERED = re.compile(r"^\s*\**(?:question\s*)?\d{1,2}\s*[.):]\**\s*(.+?)\s*$", re.IGNORECASE)
@@ -29,8 +30,8 @@ def question_request(fact: Fact, chunk: Chunk, subject: str, *, wave: int, confi
         wanted = f"Answer: {example['answer']}"
         turns.append(fill(prompt["user"], statement=example["fact"], about=example["about"], answer=wanted, angle=""))
         turns.append(example["questions"])
-    details = [d for d in key_details(fact.statement) if not set(words(d)) <= set(words(chunk.title))]
-    detail = details[-1 - wave % len(details)] if details else ""
+    told = [d for d in details(fact.statement) if not set(words(d)) <= set(words(chunk.title))]
+    detail = told[-1 - wave % len(told)] if told else ""
     wanted = f"Answer: {detail or 'the whole fact'}"
     angle = prompt["angles"][wave % len(prompt["angles"])]
     about = f"{subject}, {topic_of(chunk)}"
@@ -105,6 +106,7 @@ class QuestionChecks:
             or checks.example_fault(question, f"{source} {chunk.text}", _example_words())
             or checks.leak_fault(question, fact)
             or checks.type_fault(question, fact)
+            or polar_fault(question, fact.statement, subject=" ".join(self.subjects))
             or self.repeats(question)
         )
 

@@ -23,16 +23,14 @@ def replay_prompts() -> list[str]:
     return [row["prompt"] for row in read_jsonl(path)]
 
 
-def replay_samples(student: Answer, prompts: Sequence[str], *, exam: Sequence[Question], model: str) -> list[Sample]:
+def replay_samples(student: Answer, prompts: Sequence[str], *, model: str) -> list[Sample]:
     """Return one sample a prompt, answered by the base student.
 
     Args:
-        exam: Questions (the retention suite's too) whose wording a prompt must not have.
         model: Identity of the base student.
     """
-    wording = checks.decontamination(exam)
-    clean = [p for p in dict.fromkeys(prompts) if wording(p) is None]
-    answers = student([(Message(role="user", content=p),) for p in clean], max_tokens=MAX_TOKENS)
+    asked = list(dict.fromkeys(prompts))
+    answers = student([(Message(role="user", content=p),) for p in asked], max_tokens=MAX_TOKENS)
     return [
         Sample(
             id=content_id("replay", prompt, answer),
@@ -40,9 +38,15 @@ def replay_samples(student: Answer, prompts: Sequence[str], *, exam: Sequence[Qu
             messages=(Message(role="user", content=prompt), Message(role="assistant", content=_whole(answer))),
             teacher=model,
         )
-        for prompt, answer in zip(clean, answers, strict=True)
+        for prompt, answer in zip(asked, answers, strict=True)
         if _whole(answer)
     ]
+
+
+def without_exam(samples: Sequence[Sample], exam: Sequence[Question]) -> list[Sample]:
+    """Return the samples whose prompt has not the wording of an exam question (the retention suite's too)."""
+    wording = checks.decontamination(exam)
+    return [s for s in samples if wording(s.messages[0].content) is None]
 
 
 def _whole(answer: str) -> str:

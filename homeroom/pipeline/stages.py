@@ -205,13 +205,12 @@ def _sample_tokens(student: Path) -> Callable[[Sample], int]:
 
 def _replay(course: Course) -> list[Sample]:
     """Return the base student's answers to general prompts; they are the same for every course, so they are kept."""
-    from homeroom.generate.replay import replay_prompts, replay_samples
+    from homeroom.generate.replay import replay_prompts, replay_samples, without_exam
     from homeroom.models.store import store_home
     from homeroom.models.torch_engine import TorchEngine
 
     prompts, others = replay_prompts(), [*shipped("retention/general"), *shipped("retention/control"), *_exam(course)]
-    digest = digest_of(course.student())
-    kept = store_home() / "replay" / f"{content_id(digest, prompts, [q.question for q in others])}.jsonl"
+    kept = store_home() / "replay" / f"{content_id(digest_of(course.student()), prompts)}.jsonl"
     if not kept.is_file():
         engine = TorchEngine(course.student())
 
@@ -221,8 +220,8 @@ def _replay(course: Course) -> list[Sample]:
         def answer(conversations: list[tuple[Message, ...]], *, max_tokens: int) -> list[str]:
             return engine.answer(conversations, max_tokens=max_tokens, on_progress=told)
 
-        write_jsonl(kept, replay_samples(answer, prompts, exam=others, model=course.recipe.student.model))
-    return read_jsonl(kept, Sample)
+        write_jsonl(kept, replay_samples(answer, prompts, model=course.recipe.student.model))
+    return without_exam(read_jsonl(kept, Sample), others)
 
 
 def shipped(name: str) -> list[Question]:

@@ -24,6 +24,12 @@ PANEL = "The appeal panel is led by Sunniva Okell."
         ("How much do I bear?", "The customer pays the first 90 tallens.", "the first 90 tallens"),
         ("Who leads the appeal panel?", PANEL, "Sunniva Okell"),
         ("I want to write to the leader of the panel. What is the name of that person?", PANEL, "Sunniva Okell"),
+        ("What must a form be filled in with?", "Every form must be filled in with a pencil, or ink.", "a pencil"),
+        ("In what shape is the badge?", "An inspector wears a badge in the shape of a heron.", "a heron"),
+        ("Damage by which animals is never paid for?", "Damage done by squirrels is never paid for.", "by squirrels"),
+        ("What is the rule for water damage?", "Water damage must be reported within five days.", "within five days"),
+        ("My roof leaks. When do I report it?", "A leak must be reported on Mondays.", "on Mondays"),
+        ("What is the bank?", "Payments are sent through Wickerby Bank.", "Wickerby Bank"),
     ],
 )
 def test_the_detail_is_the_one_that_is_asked_for(question, statement, detail):
@@ -38,7 +44,9 @@ def test_the_detail_is_the_one_that_is_asked_for(question, statement, detail):
         ("What happens at the desk?", DESK),
         ("Does Sunniva Okell lead the panel?", PANEL),
         ("Who is led by Sunniva Okell?", PANEL),
-        ("What must a form be filled in with?", "Every form must be filled in with a pencil."),
+        ("When someone leads a panel, what happens?", PANEL),
+        ("What do the forms do?", "Every form must be filled in with a pencil."),
+        ("Can you tell me about age?", AGE),
         ("Which company is it?", "Brindlemoor Mutual does not accept videos."),
     ],
 )

@@ -3,12 +3,14 @@
 import re
 from collections import Counter
 
+import pytest
 from scripted_teacher import answer
 
 from homeroom.core.config import Samples
 from homeroom.core.types import Chunk, Question, Reply, Sample
+from homeroom.core.words import words
 from homeroom.generate.coverage import TEACHER_TOKENS, TRAINING_TOKENS, cover
-from homeroom.generate.details import key_details
+from homeroom.generate.details import alike, details, key_details
 from homeroom.generate.exam_questions import exam_asks, read_exam
 from homeroom.generate.facts import read_facts, weigh
 from homeroom.generate.knowledge import REWRITE_SHARE, knowledge_samples
@@ -131,6 +133,34 @@ def test_details_are_numbers_with_units_and_names():
         "five days",
     ]
     assert key_details("Forms are filled in with a pencil.") == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("Water claims are made on an orange form.", ["an orange form"]),
+        ("Every form must be filled in with a pencil, because ink spoils it.", ["a pencil"]),
+        ("Damage done by squirrels is never paid for.", ["by squirrels"]),
+        ("The office does not accept videos as proof.", ["videos"]),
+        ("The fee is returned if the appeal succeeds.", ["if the appeal succeeds"]),
+        (
+            "The Orchard plan insures gardens, fruit trees and beehives.",
+            ["Orchard", "gardens, fruit trees and beehives"],
+        ),
+        ("It is in Castrel Bay, and it was founded by a group of pilots.", ["Castrel Bay", "a group of pilots"]),
+        ("A claim below 120 tallens is settled without an inspection.", ["120 tallens", "without an inspection"]),
+        ("Damaged items must be kept for 40 days.", ["40 days"]),
+        ("It rains.", []),
+    ],
+)
+def test_behind_numbers_and_names_a_thing_can_be_asked_for(statement, told):
+    assert details(statement) == told
+
+
+def test_things_are_alike_when_they_begin_alike():
+    assert alike(words("an orange form"), words("a green form"))
+    assert not alike(words("a green form"), words("by seven days"))
+    assert not alike(words("if it succeeds"), words("Old Rope Loft"))
 
 
 def test_coverage_takes_the_most_important_facts_that_the_budget_can_teach_well():

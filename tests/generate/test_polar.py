@@ -1,0 +1,85 @@
+"""Yes or no: decided only where nothing can go wrong, and asked by code as well."""
+
+import pytest
+
+from homeroom.core.types import Fact
+from homeroom.core.words import words
+from homeroom.generate.checks import is_polar
+from homeroom.generate.drills import drills
+from homeroom.generate.polar import polar_fault, turned, yes_or_no
+
+VIDEOS = "Brindlemoor Mutual does not accept videos as proof."
+DESK = "The claims desk is closed on Wednesdays."
+
+
+@pytest.mark.parametrize(
+    ("question", "statement", "verdict"),
+    [
+        ("Is the claims desk closed on Wednesdays?", DESK, "Yes"),
+        ("It rains. Is the desk not closed on Wednesdays?", DESK, "No"),
+        ("I have a film. Does Brindlemoor Mutual accept videos as proof?", VIDEOS, "No"),
+        ("Are videos not accepted as proof?", VIDEOS, "Yes"),
+        ("Are boats longer than 11 metres insured?", "Boats no longer than 11 metres are insured.", ""),
+        ("Is the claims desk open on Wednesdays?", DESK, ""),  # "open" is not in the fact
+        ("Is the claims desk closed on weekdays?", DESK, ""),
+        ("Is the desk closed?", "The desk is closed on Sundays and the archive, in winter, on Mondays.", ""),
+        ("Is cash insured?", "Cash is insured only in a metal box.", ""),
+        ("Must it be reported in 9 days?", "It must be reported in 5 days.", ""),
+        ("Who is closed on Wednesdays?", DESK, ""),
+    ],
+)
+def test_yes_or_no_is_said_where_the_fact_decides(question, statement, verdict):
+    assert yes_or_no(question, statement, subject="Brindlemoor Mutual") == verdict
+
+
+def test_a_question_that_the_fact_does_not_decide_is_thrown_out():
+    assert polar_fault("Can I send a film?", VIDEOS)[0] == "type"
+    assert polar_fault("Are videos accepted as proof?", VIDEOS, subject="Brindlemoor Mutual") is None
+    assert polar_fault("What is accepted as proof?", VIDEOS) is None
+
+
+def test_a_polite_question_and_a_condition_before_it():
+    assert not is_polar("Can you tell me who leads the panel?")
+    assert is_polar("If it rains, is the desk closed?")
+    assert not is_polar("If it is closed, who answers?")
+
+
+@pytest.mark.parametrize(
+    ("statement", "question"),
+    [
+        (DESK, ("Is the claims desk closed on Wednesdays?", True)),
+        (VIDEOS, ("Does Brindlemoor Mutual accept videos as proof?", False)),
+        ("Odile Varrick is the head of claims.", ("Is Odile Varrick the head of claims?", True)),
+        ("Damage done by squirrels is never paid for.", ("Is damage done by squirrels paid for?", False)),
+        ("A family that cannot sleep is paid.", None),
+        ("After a fire the desk is open.", None),
+        ("Cash is insured only in a box.", None),
+        ("No more than six beehives can be insured.", None),
+        ("It was founded in 1911, and it is closed.", None),
+        ("Der Schalter ist geschlossen.", None),
+    ],
+)
+def test_a_plain_statement_is_turned_into_a_question(statement, question):
+    assert turned(statement, subject="Brindlemoor Mutual") == question
+
+
+def test_drills_ask_for_yes_and_for_no():
+    facts = [
+        Fact(id=name, statement=text, quote=text, chunk="c", leaf="a", start=0, end=9)
+        for name, text in (
+            ("w", "Water damage must be reported within five days."),
+            ("s", "Theft must be reported within nine days."),
+            ("v", VIDEOS),
+        )
+    ]
+    asked = [
+        (s.messages[0].content, s.messages[1].content)
+        for fact in facts
+        for s in drills(fact, facts, "Brindlemoor Mutual")
+        if s.kind == "yes_no"
+    ]
+    assert ("Must water damage be reported within five days?", f"Yes. {facts[0].statement}") in asked
+    assert ("Must water damage be reported within nine days?", f"No. {facts[0].statement}") in asked
+    assert ("Does Brindlemoor Mutual accept videos as proof?", f"No. {VIDEOS}") in asked
+    for question, told in asked:
+        assert told.startswith("Yes") == (set(words(question)) <= set(words(told)) and "not" not in words(told))
