@@ -102,10 +102,11 @@ def alike(one: Sequence[str], other: Sequence[str]) -> bool:
     """
     if is_number(one[0]) and other and is_number(other[0]):
         return len(one) > 1 and list(one[1:]) == list(other[1:])
-    begin_alike = one[0] == other[0] if {one[0], other[0]} & _FUNCTION else True
+    begins = {"a" if word == "an" else word for word in (one[0], other[0])}
+    begin_alike = len(begins) == 1 or not begins & _FUNCTION
     return not any(map(is_number, [*one, *other])) and len(one) == len(other) and begin_alike
 
 
 _FUNCTION = frozenset(
-    "a an no the its their his her without by with if when only unless before after while in on at under as".split()  # noqa: SIM905
+    "a no the its their his her without by with if when only unless before after while in on at under as".split()  # noqa: SIM905
 )
