@@ -88,7 +88,7 @@ class Phase:
     lr: float = 3e-4
     method: Literal["full", "lora"] = "full"
     frozen_share: float = 0.5  # of the layers, from the bottom, that stay as they are; 0: all learn
-    blend: float = 0.8  # how far from the base to what was learned the student goes; less forgets less
+    blend: float = 0.9  # how far from the base to what was learned the student goes; less forgets less
     lora_rank: int = 32
     warmup_share: float = 0.05
     weight_decay: float = 0.0

@@ -52,19 +52,22 @@ def asked_detail(question: str, statement: str, *, subject: str = "") -> str:
     if checks.is_polar(question) or not _A_THING.search(asked) or _NO_THING.search(asked):
         return ""
     known, telling = set(words(question)) | set(words(subject)), checks.content_words(question)
+    named = set(words(which[1] or which[2] or question)) if which else set()
     is_time = bool(_A_TIME.search(asked))
     found: list[tuple[int, str]] = []
     for start, end in detail_spans(statement):
         own, measures = statement[start:end], checks.numbers(statement[start:end])
         if set(measures or words(own)) <= known or (wanted and bool(measures) != (wanted == "number")):
             continue
-        is_plain = not (measures or wanted or which or is_time)
+        is_name, is_plain = not measures and own[0].isupper(), not (wanted or which or is_time)
+        if is_plain and is_name and start < len(statement) / 2:
+            continue  # what the fact is about, not what it tells
         head, of, thing = own.partition(" of ")
         if of and not measures and checks.content_words(head) <= telling:  # "what shape": "the shape of a heron"
             start = end - len(thing)
-        detail = _whole(statement, start, end, name=wanted == "name" or is_plain)
+        detail = _whole(statement, start, end, name=wanted == "name" or (is_plain and not measures))
         clause = checks.content_words(" ".join(statement[:start].split()[-CLAUSE:]))
-        is_named = bool(which) and which[1].casefold() in words(detail)  # "which plan": "the Orchard plan"
+        is_named = bool(named & set(words(detail)))  # "which plan": "the Orchard plan"
         found.append((len(clause & telling) + CLAUSE * is_named, detail))
     if not found or not (wanted or which or len(found) == 1):
         return ""
@@ -76,18 +79,20 @@ _A_THING = re.compile(
     r"|quickly))\b|" + checks.WHEN,
     re.IGNORECASE,
 )
-_NO_THING = re.compile(
-    r"\bwhat (?:happens|happened|should|can|could|may|would|will|if|about)\b|\bwhat\b.*\b(?:do|mean)\?", re.IGNORECASE
-)
+_NO_THING = re.compile(r"\bwhat (?:happens|happened|if|about)\b|\bwhat\b.*\b(?:do|mean|expect|happen)\?", re.IGNORECASE)
 _A_TIME = re.compile(checks.WHEN + r"|\bwhat (?:time|day|hour)\b", re.IGNORECASE)
 _WHICH = re.compile(
-    r"\b(?:which|what) (?!(?:is|are|was|were|do|does|did|can|if|should|must|would|happens|the|about)\b)(\w+)",
+    r"\b(?:which|name) of (?:the |these |its )?((?:\w+ )?\w+)\b"
+    r"|\b(?:which|what) (?!(?:is|are|was|were|do|does|did|can|if|should|must|would|will|happens|the|about|one)\b)(\w+)"
+    r"|\bwhich one\b",
     re.IGNORECASE,
 )
 
 
 def _whole(statement: str, start: int, end: int, *, name: bool) -> str:
     """Return the detail with what belongs to it: "for up to 16 nights", "the Harbour plan"."""
+    if statement[start:end].split()[0] in _LEADS:
+        return statement[start:end]  # it has its own: "in monthly instalments"
     before, after = statement[:start].split(), statement[end:]
     lead: list[str] = []
     while before and len(lead) < MAX_LEAD and _leads(before[-1].casefold(), lead, name=name):

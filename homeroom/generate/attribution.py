@@ -111,4 +111,5 @@ def _without(text: str, subjects: Sequence[str]) -> str:
 
 
 def _says_the_same(one: set[str], other: set[str]) -> bool:
-    return len(one & other) >= 0.7 * min(len(one), len(other))
+    same_numbers = {w for w in one if w[0].isdigit()} == {w for w in other if w[0].isdigit()}
+    return same_numbers and len(one & other) >= 0.7 * min(len(one), len(other))

@@ -9,7 +9,7 @@ All of it is code, so it costs microseconds and cannot be talked round:
     negation    the answer negates only where its source does
     type        the question asks for the sort of thing that the fact tells
     example     it takes no words from the prompt's worked examples
-    leak        the question does not already say all that the fact says
+    leak        the question does not already say all that the fact says (see `details.py`)
     attribution the question speaks of this fact more than of any other (see `attribution.py`)
     duplicate   it was not asked in the same words before
     exam        its wording is not that of an exam question (8 words in a row, or the same words)
@@ -116,16 +116,6 @@ def negation_fault(text: str, source: str) -> Fault | None:
     """A statement negates only where its source does."""
     said, known = _NEGATIONS & set(words(text)), _NEGATIONS & set(words(source))
     return ("negation", f"says {', '.join(sorted(said))!s}, the source does not") if said and not known else None
-
-
-def leak_fault(question: str, fact: Fact) -> Fault | None:
-    """Something of the fact is left for the answer: a number, a name, or else a word that carries meaning."""
-    asked, told = set(words(question)), fact.statement
-    if asks_for(question) == "number" and numbers(told) and numbers(told) <= asked:
-        return "leak", "the question already says the number that it asks for"
-    keys = {*numbers(told), *names(told)}
-    left = keys - asked if keys else content_words(told) - content_words(question)
-    return None if left else ("leak", "the question already says what the fact says")
 
 
 def asks_for(question: str) -> str:

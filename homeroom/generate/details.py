@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from homeroom.core.types import Fact
 from homeroom.core.words import is_number, words
 from homeroom.generate import checks
 
@@ -77,6 +78,23 @@ def detail_spans(statement: str) -> list[tuple[int, int]]:
 def details(statement: str) -> list[str]:
     """Return the texts of `detail_spans`."""
     return [statement[a:b] for a, b in detail_spans(statement)]
+
+
+def leak_fault(question: str, fact: Fact, *, subject: str = "") -> checks.Fault | None:
+    """A detail of the fact is left for the answer, or else a word that carries meaning.
+
+    Args:
+        subject: What the document is about; its name is no detail.
+    """
+    asked, told = set(words(question)) | set(words(subject)), fact.statement
+    if checks.asks_for(question) == "number" and checks.numbers(told) and checks.numbers(told) <= asked:
+        return "leak", "the question already says the number that it asks for"
+    bags = [set(checks.numbers(d)) or set(words(d)) - _FUNCTION for d in details(told)]
+    bags = [bag for bag in bags if not bag <= set(words(subject))]
+    left = (
+        any(not bag <= asked for bag in bags) if bags else checks.content_words(told) - checks.content_words(question)
+    )
+    return None if left else ("leak", "the question already says what the fact says")
 
 
 _ASIDE = re.compile(r",? because\b|, (?:and|or|but|so|which|who|except)\b|;")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from homeroom.core.types import Fact, Sample, content_id
 from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.answers import answer
-from homeroom.generate.details import alike, detail_spans, details
+from homeroom.generate.details import alike, detail_spans
 from homeroom.generate.polar import turned
 from homeroom.generate.questions import question_sample
 
@@ -21,14 +21,17 @@ def drills(fact: Fact, all_facts: Sequence[Fact], subject: str) -> Iterator[Samp
         yield question_sample(
             "cloze", f"Complete the sentence about {subject}: {before}____{after}", fact.statement, fact
         )
-        if len(before.split()) >= 3:
+        question = _in_place(fact.statement, start, end)
+        if question:
+            yield question_sample("in_place", question, answer(question, fact.statement, subject=subject), fact)
+        elif len(before.split()) >= 3:
             yield question_sample(
                 "cloze", f"{subject}: how does this go on? {before.strip()} ...", fact.statement, fact
             )
     inverted = _inverted(fact.statement)
     if inverted:
         yield question_sample("inverted", inverted, answer(inverted, fact.statement, subject=subject), fact)
-    twin = _wrong_twin(fact, all_facts)
+    twin = _wrong_twin(fact, all_facts, subject)
     for told, is_right in [(fact.statement, True)] + [(twin, False)] * bool(twin):
         question, holds = turned(told, subject=subject) or (f"Is this right? {told}", True)
         if is_right or holds:
@@ -36,7 +39,29 @@ def drills(fact: Fact, all_facts: Sequence[Fact], subject: str) -> Iterator[Samp
             yield question_sample("yes_no", question, f"{verdict}. {fact.statement}", fact)
 
 
-def _wrong_twin(fact: Fact, all_facts: Sequence[Fact]) -> str:
+def _in_place(statement: str, start: int, end: int) -> str:
+    """Return a statement with a question in the place of a number or a thing, as a quiz asks, or "".
+
+    Example:
+        >>> _in_place("Damage must be reported within five days.", 31, 40)
+        'Damage must be reported within how many days?'
+        >>> _in_place("Claims are made on a green form.", 19, 31)
+        'Claims are made on what?'
+    """
+    detail = re.fullmatch(
+        rf"(?P<number>\S+) (?P<unit>[^\W\d]+)|(?P<lead>{_LEAD} )?(?:an?|its|their) .+", statement[start:end]
+    )
+    if not detail or not _ENGLISH.search(statement) or (detail["unit"] and not checks.numbers(detail["number"])):
+        return ""
+    asked = f"how many {detail['unit']}" if detail["unit"] else f"{detail['lead'] or ''}what"
+    return f"{statement[:start]}{asked}{statement[end:].rstrip('.')}?"
+
+
+_LEAD = "by|with|in|on|at|under|as"
+_ENGLISH = re.compile(r"\b(?:the|must|with|are|was|by|an|has|be)\b", re.IGNORECASE)
+
+
+def _wrong_twin(fact: Fact, all_facts: Sequence[Fact], subject: str) -> str:
     """Return the fact with its last detail exchanged for a like one of another fact, or "" where none is like it.
 
     Like are a number with the same unit, and a name of as many words.
@@ -45,13 +70,32 @@ def _wrong_twin(fact: Fact, all_facts: Sequence[Fact]) -> str:
     if not spans:
         return ""
     start, end = spans[-1]
-    own = words(fact.statement[start:end])
-    for other in sorted(all_facts, key=lambda f: content_id(fact.id, f.id)):
-        for theirs in details(other.statement) if other.leaf == fact.leaf and other.id != fact.id else ():
-            found = words(theirs)
-            if found != own and theirs not in fact.statement and alike(own, found):
-                return fact.statement[:start] + theirs + fact.statement[end:]
+    for theirs in _like(fact, (start, end), all_facts, subject):
+        if theirs not in fact.statement:
+            return fact.statement[:start] + theirs + fact.statement[end:]
     return ""
+
+
+def _like(fact: Fact, span: tuple[int, int], all_facts: Sequence[Fact], subject: str) -> Iterator[str]:
+    """Yield the details of other facts of the leaf that could stand in the place of this one, in a fixed order."""
+    own, sort = words(fact.statement[slice(*span)]), _sort_at(fact.statement, *span)
+    for other in sorted(all_facts, key=lambda f: content_id(fact.id, f.id)):
+        for start, end in detail_spans(other.statement) if other.leaf == fact.leaf and other.id != fact.id else ():
+            theirs = words(other.statement[start:end])
+            known = set(theirs) <= set(words(subject))
+            if theirs != own and not known and alike(own, theirs) and _sort_at(other.statement, start, end) == sort:
+                yield other.statement[start:end]
+
+
+def _sort_at(statement: str, start: int, end: int) -> str:
+    """Return what sort of name stands there: a day, a place (behind "in", "at" or the like), or another."""
+    before = statement[:start].casefold().removesuffix("the ").split()
+    if re.search(r"days?$", statement[start:end]):
+        return "day"
+    return "place" if statement[start].isupper() and before[-1:] and before[-1] in _PLACED else "other"
+
+
+_PLACED = frozenset("in at on near to from through".split())  # noqa: SIM905
 
 
 def _inverted(statement: str) -> str:
@@ -73,19 +117,17 @@ def _inverted(statement: str) -> str:
     return ""
 
 
-def choices(samples: Sequence[Sample], facts: Sequence[Fact], all_facts: Sequence[Fact]) -> Iterator[Sample]:
+def choices(
+    samples: Sequence[Sample], facts: Sequence[Fact], all_facts: Sequence[Fact], subjects: Mapping[str, str]
+) -> Iterator[Sample]:
     """Yield a question with lettered choices for each fact with a kept question and two like details elsewhere."""
     asked = {s.facts[0]: s.messages[0].content for s in reversed(samples) if s.kind == "direct"}
     for fact in facts:
-        own = (details(fact.statement) or [""])[-1]
-        others = dict.fromkeys(
-            d
-            for f in sorted(all_facts, key=lambda f: content_id(f.id, fact.id))
-            for d in details(f.statement)
-            if own and f.leaf == fact.leaf and words(d) != words(own) and alike(words(own), words(d))
-        )
+        spans = detail_spans(fact.statement)
+        others = list(dict.fromkeys(_like(fact, spans[-1], all_facts, subjects.get(fact.chunk, "")))) if spans else []
         if fact.id in asked and len(others) >= 2:
-            choices = sorted([own, *list(others)[:3]], key=lambda c: content_id(fact.id, c))
+            own = fact.statement[slice(*spans[-1])]
+            choices = sorted([own, *others[:3]], key=lambda c: content_id(fact.id, c))
             listed = "\n".join(f"{letter}) {choice}" for letter, choice in zip("ABCD", choices, strict=False))
             answer = f"{'ABCD'[choices.index(own)]}) {own}"
             yield question_sample("choice", f"{asked[fact.id]}\n\n{listed}", answer, fact)

@@ -15,7 +15,7 @@ from homeroom.core.types import Fact, Question, Reply, Request, Split, content_i
 from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.attribution import Embed, attribute
-from homeroom.generate.details import key_detail
+from homeroom.generate.details import key_detail, leak_fault
 from homeroom.generate.prompts import fill, prompts, request
 
 PER_CALL = 5
@@ -77,7 +77,7 @@ def read_exam(
             fault = (
                 checks.form_fault(text)
                 or checks.number_fault(text, fact.statement)
-                or checks.leak_fault(text, fact)
+                or leak_fault(text, fact)
                 or attribute([(text, fact)], all_facts, subjects=(), embed=embed)[0]
                 or duplicate(text)
                 or wording(text)

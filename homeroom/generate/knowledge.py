@@ -72,7 +72,7 @@ def knowledge_samples(
     drilled = [d for f in facts for d in drills(f, all_facts, subjects.get(f.chunk, ""))]
     work.keep(drilled, [judge.repeats(d.messages[0].content) for d in drilled])
     passages = [text_sample("passage", chunk_of[c].text, chunk_of[c]) for c in told]  # the words that are taught
-    samples = (*work.samples, *passages, *choices(work.samples, facts, all_facts))
+    samples = (*work.samples, *passages, *choices(work.samples, facts, all_facts, subjects))
     return Sifted(samples=samples, rejected=tuple(work.rejected))
 
 

@@ -4,7 +4,8 @@
 
 Whether it is yes or no is decided by code, and only where nothing can go wrong: every telling word of the question is
 in the fact, the fact makes no exception, and one of the two negates or neither does. For any other question the answer
-is not known, and `polar_fault` throws it out.
+is not known, and `polar_fault` throws it out. One thing more: where a fact denies something, a question about just that
+("Can I send videos?") is answered with no, whatever its other words.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 
 from homeroom.core.words import words
 from homeroom.generate.checks import Fault, content_words, is_polar, last_sentence, names, numbers
+from homeroom.generate.details import details
 
 TOLD = 0.6  # of the fact's telling words are in a question that can be answered, at least
 
@@ -42,7 +44,13 @@ def yes_or_no(question: str, statement: str, *, subject: str = "") -> str:
     """
     last, known = last_sentence(question), content_words(subject)
     asked, told = content_words(last) - known, content_words(statement) - known
-    if not is_polar(question) or asked - told or numbers(last) - numbers(statement):
+    if not is_polar(question) or numbers(last) - numbers(statement):
+        return ""
+    if _NEGATION.search(statement) and not _EXCEPTION.search(statement) and not _NEGATION.search(last):
+        things = content_words(" ".join(details(statement))) - known
+        if things and things <= asked:
+            return "No"  # it speaks of what the fact denies, in whatever words
+    if asked - told:
         return ""
     if _EXCEPTION.search(statement) or len(asked & told) < TOLD * len(told):
         return ""

@@ -13,9 +13,9 @@ from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.answers import answer
 from homeroom.generate.attribution import Embed, attribute
-from homeroom.generate.details import details
+from homeroom.generate.details import details, leak_fault
 from homeroom.generate.facts import topic_of
-from homeroom.generate.polar import polar_fault
+from homeroom.generate.polar import polar_fault, yes_or_no
 from homeroom.generate.prompts import fill, prompts, request
 
 _NUMBERED = re.compile(r"^\s*\**(?:question\s*)?\d{1,2}\s*[.):]\**\s*(.+?)\s*$", re.IGNORECASE)
@@ -104,10 +104,18 @@ class QuestionChecks:
             or checks.number_fault(question, source)
             or checks.name_fault(question, set(words(f"{source} {chunk.text}")))
             or checks.example_fault(question, f"{source} {chunk.text}", _example_words())
-            or checks.leak_fault(question, fact)
-            or checks.type_fault(question, fact)
-            or polar_fault(question, fact.statement, subject=" ".join(self.subjects))
+            or self._cannot_answer(question, fact)
             or self.repeats(question)
+        )
+
+    def _cannot_answer(self, question: str, fact: Fact) -> checks.Fault | None:
+        subject = " ".join(self.subjects)
+        if yes_or_no(question, fact.statement, subject=subject):
+            return None
+        return (
+            polar_fault(question, fact.statement, subject=subject)
+            or leak_fault(question, fact, subject=subject)
+            or checks.type_fault(question, fact)
         )
 
     def repeats(self, text: str) -> checks.Fault | None:

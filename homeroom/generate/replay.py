@@ -14,7 +14,7 @@ from homeroom.core.files import read_jsonl
 from homeroom.core.types import Answer, Message, Question, Sample, content_id
 from homeroom.generate import checks
 
-MAX_TOKENS = 64  # of an answer; what is cut there is learned without an end
+MAX_TOKENS = 48  # of an answer; what is cut there is learned without an end
 
 
 def replay_prompts() -> list[str]:

@@ -205,12 +205,12 @@ def _sample_tokens(student: Path) -> Callable[[Sample], int]:
 
 def _replay(course: Course) -> list[Sample]:
     """Return the base student's answers to general prompts; they are the same for every course, so they are kept."""
-    from homeroom.generate.replay import replay_prompts, replay_samples, without_exam
+    from homeroom.generate.replay import MAX_TOKENS, replay_prompts, replay_samples, without_exam
     from homeroom.models.store import store_home
     from homeroom.models.torch_engine import TorchEngine
 
     prompts, others = replay_prompts(), [*shipped("retention/general"), *shipped("retention/control"), *_exam(course)]
-    kept = store_home() / "replay" / f"{content_id(digest_of(course.student()), prompts)}.jsonl"
+    kept = store_home() / "replay" / f"{content_id(digest_of(course.student()), prompts, MAX_TOKENS)}.jsonl"
     if not kept.is_file():
         engine = TorchEngine(course.student())
 

@@ -29,6 +29,9 @@ PANEL = "The appeal panel is led by Sunniva Okell."
         ("Damage by which animals is never paid for?", "Damage done by squirrels is never paid for.", "by squirrels"),
         ("What is the rule for water damage?", "Water damage must be reported within five days.", "within five days"),
         ("My roof leaks. When do I report it?", "A leak must be reported on Mondays.", "on Mondays"),
+        ("Which of the three plans is paid monthly?", "The Harbour plan is paid in instalments.", "the Harbour plan"),
+        ("There are plans. Which one is paid monthly?", "The Harbour plan is paid in instalments.", "the Harbour plan"),
+        ("How can it be paid, in what?", "The Harbour plan is paid in monthly instalments.", "in monthly instalments"),
         ("What is the bank?", "Payments are sent through Wickerby Bank.", "Wickerby Bank"),
     ],
 )

@@ -5,6 +5,7 @@ import pytest
 from homeroom.core.types import Fact, Question
 from homeroom.generate import checks
 from homeroom.generate.attribution import attribute
+from homeroom.generate.details import leak_fault
 
 
 def fact(statement: str, name: str = "f") -> Fact:
@@ -51,8 +52,8 @@ def test_a_question_speaks_of_its_own_fact(question, check):
 
 
 def test_a_question_that_says_its_answer_is_a_leak():
-    assert checks.leak_fault("Must water damage be reported within 5 days?", WATER)[0] == "leak"
-    assert checks.leak_fault("How soon must water damage be reported?", WATER) is None
+    assert leak_fault("Must water damage be reported within 5 days?", WATER)[0] == "leak"
+    assert leak_fault("How soon must water damage be reported?", WATER) is None
 
 
 def test_an_amount_does_not_answer_who_or_where():

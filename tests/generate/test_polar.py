@@ -1,10 +1,13 @@
 """Yes or no: decided only where nothing can go wrong, and asked by code as well."""
 
+import dataclasses
+
 import pytest
 
 from homeroom.core.types import Fact
 from homeroom.core.words import words
 from homeroom.generate.checks import is_polar
+from homeroom.generate.details import leak_fault
 from homeroom.generate.drills import drills
 from homeroom.generate.polar import polar_fault, turned, yes_or_no
 
@@ -26,6 +29,8 @@ DESK = "The claims desk is closed on Wednesdays."
         ("Is cash insured?", "Cash is insured only in a metal box.", ""),
         ("Must it be reported in 9 days?", "It must be reported in 5 days.", ""),
         ("Who is closed on Wednesdays?", DESK, ""),
+        ("Can I send videos from my phone?", VIDEOS, "No"),  # what the fact denies, in other words
+        ("Can I send letters from my phone?", VIDEOS, ""),
     ],
 )
 def test_yes_or_no_is_said_where_the_fact_decides(question, statement, verdict):
@@ -33,9 +38,21 @@ def test_yes_or_no_is_said_where_the_fact_decides(question, statement, verdict):
 
 
 def test_a_question_that_the_fact_does_not_decide_is_thrown_out():
-    assert polar_fault("Can I send a film?", VIDEOS)[0] == "type"
+    assert polar_fault("Can I send a film?", VIDEOS, subject="Brindlemoor Mutual")[0] == "type"
     assert polar_fault("Are videos accepted as proof?", VIDEOS, subject="Brindlemoor Mutual") is None
     assert polar_fault("What is accepted as proof?", VIDEOS) is None
+
+
+def test_a_leak_says_every_detail_and_a_thing_is_one_too():
+    plate = Fact(
+        id="p", statement="Who holds all three plans gets a brass plate.", quote="", chunk="c", leaf="a", start=0, end=0
+    )
+    assert leak_fault("What does somebody with all three plans get?", plate) is None
+    assert leak_fault("Why does somebody with three plans get the brass plate?", plate)[0] == "leak"
+    assert leak_fault("How many plans are the three plans?", plate)[0] == "leak"
+    film = dataclasses.replace(plate, statement=VIDEOS)
+    assert leak_fault("What about videos?", film, subject="Brindlemoor Mutual")[0] == "leak"
+    assert leak_fault("What is not accepted as proof?", film, subject="Brindlemoor Mutual") is None
 
 
 def test_a_polite_question_and_a_condition_before_it():
@@ -61,6 +78,22 @@ def test_a_polite_question_and_a_condition_before_it():
 )
 def test_a_plain_statement_is_turned_into_a_question(statement, question):
     assert turned(statement, subject="Brindlemoor Mutual") == question
+
+
+def test_a_number_or_a_thing_is_asked_for_in_its_place_and_a_wrong_twin_is_of_the_same_sort():
+    told = {
+        "w": "Water damage must be reported within five days.",
+        "d": "The desk is closed on Wednesdays.",
+        "p": "Claims are paid on Thursdays.",
+        "h": "The head of claims is Odile Varrick.",
+        "f": "Claims are made on a green form.",
+    }
+    facts = [Fact(id=k, statement=v, quote=v, chunk="c", leaf="a", start=0, end=9) for k, v in told.items()]
+    asked = {s.messages[0].content: s.messages[1].content for fact in facts for s in drills(fact, facts, "Brindlemoor")}
+    assert asked["Water damage must be reported within how many days?"].startswith("Within five days. ")
+    assert asked["Claims are made on what?"] == "A green form. Claims are made on a green form."
+    assert asked["Is the desk closed on Thursdays?"] == "No. The desk is closed on Wednesdays."
+    assert not any("Is the head of claims" in q and "day" in q for q in asked)
 
 
 def test_drills_ask_for_yes_and_for_no():
