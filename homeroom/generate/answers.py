@@ -15,7 +15,7 @@ import re
 from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.details import detail_spans
-from homeroom.generate.polar import yes_or_no
+from homeroom.generate.polar import NEGATION, yes_or_no
 
 CLAUSE = 5  # words before a detail that say what it is
 MAX_LEAD = 4  # words before a detail that belong to it: "no more than", "for up to"
@@ -59,6 +59,8 @@ def asked_detail(question: str, statement: str, *, subject: str = "") -> str:
         own, measures = statement[start:end], checks.numbers(statement[start:end])
         if set(measures or words(own)) <= known or (wanted and bool(measures) != (wanted == "number")):
             continue
+        if _AMOUNT.search(asked) and _CLOCK.search(own):
+            continue
         is_name, is_plain = not measures and own[0].isupper(), not (wanted or which or is_time)
         if is_plain and is_name and start < len(statement) / 2:
             continue  # what the fact is about, not what it tells
@@ -80,6 +82,8 @@ _A_THING = re.compile(
     re.IGNORECASE,
 )
 _NO_THING = re.compile(r"\bwhat (?:happens|happened|if|about)\b|\bwhat\b.*\b(?:do|mean|expect|happen)\?", re.IGNORECASE)
+_AMOUNT = re.compile(r"\bhow (?:long|many|much)\b", re.IGNORECASE)
+_CLOCK = re.compile(r"\d [ap]\.?m\b|\d:\d\d", re.IGNORECASE)
 _A_TIME = re.compile(checks.WHEN + r"|\bwhat (?:time|day|hour)\b", re.IGNORECASE)
 _WHICH = re.compile(
     r"\b(?:which|name) of (?:the |these |its )?((?:\w+ )?\w+)\b"
@@ -97,6 +101,10 @@ def _whole(statement: str, start: int, end: int, *, name: bool) -> str:
     lead: list[str] = []
     while before and len(lead) < MAX_LEAD and _leads(before[-1].casefold(), lead, name=name):
         lead.insert(0, before.pop())
+    if lead[:1] == ["after"] and not checks.is_time(statement[start:end]):
+        lead.pop(0)  # "looks after 84 plots"
+    if "than" in lead and "no" not in lead and NEGATION.search(statement):
+        lead = []  # "nobody may hold more than two plots": two, and no more
     noun = re.match(r"\s[a-z]+\b", after)
     is_name = not checks.numbers(statement[start:end])
     if lead and lead[-1].casefold() == "the" and is_name and noun and len(words(statement[start:end])) == 1:

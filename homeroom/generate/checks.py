@@ -73,6 +73,11 @@ def content_words(text: str) -> set[str]:
     return {_stem(w) for w in words(text) if w not in _STOP and len(w) > 2 and not is_number(w)}
 
 
+def is_telling(word: str) -> bool:
+    """Say whether a single word carries meaning: no function word, no punctuation."""
+    return any(w not in _STOP for w in words(word))
+
+
 def _stem(word: str) -> str:
     for ending in ("ingly", "edly", "ing", "ed", "ly", "er", "es", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
@@ -162,6 +167,11 @@ def type_fault(question: str, fact: Fact) -> Fault | None:
     )
 
 
+def is_time(text: str) -> bool:
+    """Say whether a text names a time: a unit of it, a day, a month, an hour."""
+    return bool(_TIMES.search(text))
+
+
 def is_polar(question: str) -> bool:
     """Say whether a question wants yes or no; "Can you tell me where ...?" does not.
 
@@ -185,6 +195,13 @@ _POLAR = re.compile(
 )
 _AUXILIARY = r"(?:is|are|was|were|do|does|did|can|could|may|must|should|shall|will|would|has|have|am)"
 WHEN = rf"(?:^|[,:;] |\b(?:and|but|so) )when {_AUXILIARY}\b"  # the question, not the condition
+_TIMES = re.compile(
+    r"\b(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|quarters?|dawn|noon|midnight|mornings?"
+    r"|evenings?|afternoons?|spring|summer|autumn|winter|\w+days?|january|february|march|april|may|june|july"
+    r"|august|september|october|november|december|[ap]m|\d{4}|\d{1,2}[:.]\d\d)\b|[ap]\.m\.",
+    re.IGNORECASE,
+)
+_WHENEVER = re.compile(r"\b(?:when|while|before|after|if|until|once|during|at the|as soon)\b", re.IGNORECASE)
 _TELLING = {  # what is asked for -> how a question asks for it, how a fact tells it
     "reason": (
         re.compile(r"\bwhy\b|\b(?:reason|purpose|importance) (?:for|of|behind|why)\b", re.IGNORECASE),
@@ -195,13 +212,7 @@ _TELLING = {  # what is asked for -> how a question asks for it, how a fact tell
     ),
     "time": (
         re.compile(WHEN, re.IGNORECASE),
-        re.compile(
-            r"\b(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|quarters?|dawn|noon|midnight|mornings?"
-            r"|evenings?|afternoons?|spring|summer|autumn|winter|\w+days?|january|february|march|april|may|june|july"
-            r"|august|september|october|november|december|[ap]m|\d{4}|\d{1,2}[:.]\d\d|when|while|before|after|if|until"
-            r"|once|during|at the|as soon)\b|[ap]\.m\.",
-            re.IGNORECASE,
-        ),
+        re.compile(f"{_TIMES.pattern}|{_WHENEVER.pattern}", re.IGNORECASE),
     ),
 }
 

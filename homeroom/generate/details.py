@@ -33,23 +33,27 @@ def key_spans(statement: str) -> list[tuple[int, int]]:
     spans, index = [], 1
     while index < len(tokens):
         end = index
-        if any(is_number(w) and w != "1" for w in plain[index]):
+        if any(is_number(w) for w in plain[index]) and tokens[index][0].casefold() != "one":
             if index + 1 < len(tokens) and tokens[index][0][-1] not in ",.;)" and plain[index + 1]:
-                end = index + (plain[index + 1][0] not in _NO_UNIT)
+                after = tokens[index + 1][0]
+                end = index + (checks.is_telling(after) or checks.is_time(after))  # "five days", "9 a.m."
         elif named & set(plain[index]):
             while end + 1 < len(tokens) and tokens[end][0][-1] not in ",.;" and named & set(plain[end + 1]):
                 end += 1
         else:
             index += 1
             continue
-        text = tokens[end][0]
-        stop = tokens[end].end() - (len(text) - len(text.rstrip(".,;:!?)"))) * (text not in ("a.m.", "p.m."))
-        spans.append((tokens[index].start(), stop))
+        text = tokens[end][0].rstrip(",;:!?)")
+        text = text if text.endswith((".m.", ".M.")) else text.rstrip(".,;:!?)")
+        first = index - (index == 1 and bool(named & set(plain[1])) and _begins_a_name(tokens[0][0]))
+        spans.append((tokens[first].start(), tokens[end].start() + len(text)))
         index = end + 1
     return spans
 
 
-_NO_UNIT = frozenset("and or to of in on at by for with from is are was were".split())  # noqa: SIM905
+def _begins_a_name(word: str) -> bool:
+    """Say whether the first word of a sentence, which is always capitalised, belongs to the name after it."""
+    return word[0].isupper() and word[-1].isalnum() and checks.is_telling(word)
 
 
 def detail_spans(statement: str) -> list[tuple[int, int]]:
@@ -103,7 +107,7 @@ _THINGS = tuple(
     re.compile(pattern)
     for pattern in (
         rf"\b(?:only )?(?:if|when|unless|before|after|while) {_WORD}(?: {_WORD})+$",  # "... if the appeal succeeds"
-        rf"(?<!without )\b(?:a|an|no|the|its|their|his|her)(?: {_WORD}){{1,3}}"  # "a green form"
+        rf"(?<!without )(?<!half )\b(?:a|an|no|the|its|their|his|her)(?: {_WORD}){{1,3}}"  # "a green form"
         rf"(?: (?:of|from) (?:a |an |the )?{_WORD}(?: {_WORD})?)?$",
         rf"\b(?:by|with) {_WORD}(?= (?:is|are|was|were|may|must|can)\b)",  # "by squirrels"
         rf"\b{_WORD}, (?:{_WORD}(?: {_WORD})?, )*{_WORD}(?: {_WORD})? and {_WORD}(?: {_WORD})?$",  # a list
@@ -121,7 +125,7 @@ def alike(one: Sequence[str], other: Sequence[str]) -> bool:
     if is_number(one[0]) and other and is_number(other[0]):
         return len(one) > 1 and list(one[1:]) == list(other[1:])
     begins = {"a" if word == "an" else word for word in (one[0], other[0])}
-    begin_alike = len(begins) == 1 or not begins & _FUNCTION
+    begin_alike = (len(begins) == 1 and begins != {"the"}) or not begins & _FUNCTION
     return not any(map(is_number, [*one, *other])) and len(one) == len(other) and begin_alike
 
 

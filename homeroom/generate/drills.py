@@ -51,7 +51,12 @@ def _in_place(statement: str, start: int, end: int) -> str:
     detail = re.fullmatch(
         rf"(?P<number>\S+) (?P<unit>[^\W\d]+)|(?P<lead>{_LEAD} )?(?:an?|its|their) .+", statement[start:end]
     )
-    if not detail or not _ENGLISH.search(statement) or (detail["unit"] and not checks.numbers(detail["number"])):
+    if (
+        not detail
+        or ";" in statement
+        or not _ENGLISH.search(statement)
+        or (detail["unit"] and not checks.numbers(detail["number"]))
+    ):
         return ""
     asked = f"how many {detail['unit']}" if detail["unit"] else f"{detail['lead'] or ''}what"
     return f"{statement[:start]}{asked}{statement[end:].rstrip('.')}?"
@@ -88,10 +93,10 @@ def _like(fact: Fact, span: tuple[int, int], all_facts: Sequence[Fact], subject:
 
 
 def _sort_at(statement: str, start: int, end: int) -> str:
-    """Return what sort of name stands there: a day, a place (behind "in", "at" or the like), or another."""
+    """Return what sort of name stands there: a day, a time, a place (behind "in", "at" or the like), or another."""
     before = statement[:start].casefold().removesuffix("the ").split()
-    if re.search(r"days?$", statement[start:end]):
-        return "day"
+    if checks.is_time(statement[start:end]):
+        return "day" if re.search(r"days?$", statement[start:end]) else "time"
     return "place" if statement[start].isupper() and before[-1:] and before[-1] in _PLACED else "other"
 
 

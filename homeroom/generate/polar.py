@@ -18,15 +18,18 @@ from homeroom.generate.details import details
 
 TOLD = 0.6  # of the fact's telling words are in a question that can be answered, at least
 
-_NEGATION = re.compile(
+NEGATION = re.compile(
     r"\b(?:not|never|nobody|none|neither|cannot|without|no(?! (?:\w+er|more|less) than\b))\b|n't\b", re.IGNORECASE
 )
 _BOUND = re.compile(r"\bno (?:\w+er|more|less) than\b", re.IGNORECASE)
 _EXCEPTION = re.compile(r"\b(?:only|except|unless|if|but|because|unlike|either|or)\b", re.IGNORECASE)
 _VERBS = "is|are|was|were|can|may|must|will|should"
 _STATEMENT = re.compile(rf"(?P<who>[^,;:]{{3,80}}?) (?P<verb>{_VERBS}|does|do|did) (?P<no>not |never )?(?P<rest>.+)\.")
+_SECOND = re.compile(rf";|, (?:and|so|though)\b|\b(?:{_VERBS})\b", re.IGNORECASE)  # a second statement
 _NO_SUBJECT = re.compile(
-    r"\b(?:who|that|which|whose|where|no|only)\b|^(?:after|before|if|when|in|on|at|for|under|with)\b", re.I
+    r"\b(?:who|that|which|whose|where|no|nobody|nothing|none|neither|few|only)\b"
+    r"|^(?:after|before|if|when|in|on|at|for|under|with)\b",
+    re.IGNORECASE,
 )
 
 
@@ -46,7 +49,7 @@ def yes_or_no(question: str, statement: str, *, subject: str = "") -> str:
     asked, told = content_words(last) - known, content_words(statement) - known
     if not is_polar(question) or numbers(last) - numbers(statement):
         return ""
-    if _NEGATION.search(statement) and not _EXCEPTION.search(statement) and not _NEGATION.search(last):
+    if NEGATION.search(statement) and not _EXCEPTION.search(statement) and not NEGATION.search(last):
         things = content_words(" ".join(details(statement))) - known
         if things and things <= asked:
             return "No"  # it speaks of what the fact denies, in whatever words
@@ -56,7 +59,7 @@ def yes_or_no(question: str, statement: str, *, subject: str = "") -> str:
         return ""
     if bool(_BOUND.search(last)) != bool(_BOUND.search(statement)):
         return ""
-    negated = bool(_NEGATION.search(last)) != bool(_NEGATION.search(statement))
+    negated = bool(NEGATION.search(last)) != bool(NEGATION.search(statement))
     return "No" if negated else "Yes"
 
 
@@ -76,7 +79,7 @@ def turned(statement: str, *, subject: str = "") -> tuple[str, bool] | None:
         >>> turned("Damage that was done by squirrels is never paid for.")
     """
     match = _STATEMENT.fullmatch(statement)
-    if not match or _NO_SUBJECT.search(match["who"]) or _EXCEPTION.search(statement) or ", and " in statement:
+    if not match or _SECOND.search(match["rest"]) or _NO_SUBJECT.search(match["who"]) or _EXCEPTION.search(statement):
         return None
     if match["verb"] in ("does", "do", "did") and not match["no"]:
         return None
