@@ -84,7 +84,7 @@ class Phase:
 
     name: str = "flat"
     tokens: int = 160_000  # read in all, repetitions counted
-    epochs: float = 0.0  # at most; 0: as many as the tokens allow
+    epochs: float = 5.0  # passes over the samples at most; 0: as many as the tokens allow
     lr: float = 3e-4
     method: Literal["full", "lora"] = "full"
     frozen_share: float = 0.5  # of the layers, from the bottom, that stay as they are; 0: all learn

@@ -24,7 +24,7 @@ def is_upper(name: str) -> bool:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_lower_half_is_the_base_to_the_bit_and_the_upper_half_has_learned(dtype, tiny, tmp_path):
-    phase = Phase(tokens=4000, lr=3e-3, step_tokens=150, frozen_share=0.5, blend=1.0)
+    phase = Phase(tokens=4000, epochs=0, lr=3e-3, step_tokens=150, frozen_share=0.5, blend=1.0)
     result = train(tiny, [sample(n) for n in range(20)], phase=phase, seed=0, dtype=dtype, out=tmp_path)
     assert result.loss_last < result.loss_first
     base, tuned = (dict(load_student(p).model.named_parameters()) for p in (tiny, tmp_path / "final"))
@@ -48,7 +48,7 @@ def test_nothing_is_frozen_at_a_share_of_zero_and_the_word_embeddings_go_with_th
 def test_a_blend_lies_between_the_base_and_what_was_learned(method, tiny, tmp_path):
     models = {"base": tiny}
     for share in (1.0, 0.25):
-        phase = Phase(tokens=1500, lr=3e-3, step_tokens=150, frozen_share=0.0, method=method, blend=share)
+        phase = Phase(tokens=1500, epochs=0, lr=3e-3, step_tokens=150, frozen_share=0.0, method=method, blend=share)
         train(tiny, [sample(n) for n in range(20)], phase=phase, seed=0, dtype="float32", out=tmp_path / str(share))
         models[share] = tmp_path / str(share) / "final"
     base, whole, part = (dict(load_student(models[k]).model.named_parameters()) for k in ("base", 1.0, 0.25))

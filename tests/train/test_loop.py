@@ -23,7 +23,7 @@ from homeroom.train.loop import train
 from homeroom.train.phases import train_phases
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = Phase(tokens=6_000, lr=3e-3, step_tokens=300, warmup_share=0.1, frozen_share=0.0, blend=1.0)
+QUICK = Phase(tokens=6_000, epochs=0, lr=3e-3, step_tokens=300, warmup_share=0.1, frozen_share=0.0, blend=1.0)
 FACTS = {
     "What is the limit?": "Nine weeks.",
     "Who signs the letter?": "The clerk at the north gate.",
