@@ -13,7 +13,7 @@ What comes out is equal to one sample a row (a test compares loss and gradients)
 """
 
 # T = tokens of a row, S = samples of like length in a block, L = length of the longest of them, P = of their prefix,
-# N = tokens to predict
+# N = tokens to predict, K = tokens that may be next
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class Row:
     positions_T: torch.Tensor
     blocks: tuple[Block, ...]  # in the order of the row
     before_N: torch.Tensor  # places in the row from which a learned token is predicted
-    targets_N: torch.Tensor
+    targets_NK: torch.Tensor  # K = 1: the token itself; more: the likeliest ones of a distribution
+    probs_NK: torch.Tensor
+    floor: float  # the summed loss of a student that thinks just what the distributions say
 
 
 def schedule(
@@ -123,7 +125,8 @@ def pack(samples: Sequence[Encoded], *, dtype: torch.dtype, device: str = "cpu")
     ids: list[int] = []
     positions: list[int] = []
     before: list[int] = []
-    targets: list[int] = []
+    targets: list[tuple[torch.Tensor, torch.Tensor]] = []
+    floor = 0.0
     blocks: list[Block] = []
     for prefix in sorted({sample.prefix for sample in samples}):
         alike = sorted((s for s in samples if s.prefix == prefix), key=lambda s: (len(s.ids), s.ids), reverse=True)
@@ -140,7 +143,8 @@ def pack(samples: Sequence[Encoded], *, dtype: torch.dtype, device: str = "cpu")
                 start = len(ids)
                 places.append(list(range(start, start + len(sample.ids))))
                 before += [start + n - 1 for n, learned in enumerate(sample.learn) if learned]
-                targets += [token for token, learned in zip(sample.ids, sample.learn, strict=True) if learned]
+                targets.append(_targets(sample))
+                floor += sample.soft.entropy if sample.soft else 0.0
                 ids += sample.ids
                 positions += range(len(prefix), len(prefix) + len(sample.ids))
             blocks.append(_block(places, prefix_places, dtype, device))
@@ -149,8 +153,24 @@ def pack(samples: Sequence[Encoded], *, dtype: torch.dtype, device: str = "cpu")
         positions_T=torch.tensor(positions, device=device),
         blocks=tuple(blocks),
         before_N=torch.tensor(before, device=device),
-        targets_N=torch.tensor(targets, device=device),
+        targets_NK=_stacked([ids_NK for ids_NK, _ in targets]).to(device),
+        probs_NK=_stacked([probs_NK for _, probs_NK in targets]).to(device),
+        floor=floor,
     )
+
+
+def _targets(sample: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the tokens that may come next and their probabilities, N K each."""
+    if sample.soft:
+        return sample.soft.ids_NK, sample.soft.probs_NK
+    ids = [token for token, learned in zip(sample.ids, sample.learn, strict=True) if learned]
+    return torch.tensor(ids)[:, None], torch.ones(len(ids), 1)
+
+
+def _stacked(parts: list[torch.Tensor]) -> torch.Tensor:
+    """Put tensors of different K below each other; token 0 with probability 0 fills them up."""
+    most = max(part.shape[1] for part in parts)
+    return torch.cat([torch.nn.functional.pad(part, (0, most - part.shape[1])) for part in parts])
 
 
 def _block(places: list[list[int]], prefix: list[int], dtype: torch.dtype, device: str) -> Block:

@@ -32,6 +32,7 @@ from homeroom.train.freeze import freeze
 from homeroom.train.loss import plain_loss, row_loss
 from homeroom.train.memory import check_memory
 from homeroom.train.precision import Choice, pick_dtype
+from homeroom.train.soft import with_soft_targets
 from homeroom.train.stop import StopSignals
 from homeroom.train.template import Encoded, encode_all
 from homeroom.train.weights import Weights, diverged, learning_rate
@@ -149,6 +150,10 @@ def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: 
         check_memory(model.config, phase, dtype=choice.name)
     longest = min(MAX_SAMPLE_TOKENS, student.context_tokens)
     encoded = encode_all(samples, student.tokenizer, eos_id=student.eos_ids[0], max_tokens=longest)
+    if phase.soft_replay:
+        replay = [n for n, sample in enumerate(samples) if sample.kind == "replay"]
+        for n, soft in zip(replay, with_soft_targets(model, [encoded[n] for n in replay]), strict=True):
+            encoded[n] = soft
     steps = schedule(encoded, tokens=phase.tokens, step_tokens=phase.step_tokens, epochs=phase.epochs, seed=seed)
     packed = attention.can_pack(model.config, max(len(e.prefix) + len(e.ids) for e in encoded))
     if phase.method == "lora":

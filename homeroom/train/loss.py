@@ -5,7 +5,7 @@ tensor is 1,024 x vocabulary rather than row x vocabulary. `plain_loss` is the s
 pass, one sample at a time; it is the test of the other, and the way for models that cannot be packed.
 """
 
-# N = tokens to predict, C = width of the model, V = vocabulary
+# N = tokens to predict, K = tokens that may be next, C = width of the model, V = vocabulary
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def row_loss(model: Any, row: Row) -> torch.Tensor:
         input_ids=row.ids_T[None], position_ids=row.positions_T[None], use_cache=False, blocks=row.blocks
     ).last_hidden_state[0]
     scale = 1.0 / getattr(model.config, "logits_scaling", 1.0)  # Granite divides its logits
-    return _HeadLoss.apply(hidden_TC.index_select(0, row.before_N), model.lm_head.weight, row.targets_N, scale)
+    hidden_NC = hidden_TC.index_select(0, row.before_N)
+    return _HeadLoss.apply(hidden_NC, model.lm_head.weight, row.targets_NK, row.probs_NK, scale) - row.floor
 
 
 def plain_loss(model: Any, samples: Sequence[Encoded]) -> torch.Tensor:
@@ -37,8 +38,12 @@ def plain_loss(model: Any, samples: Sequence[Encoded]) -> torch.Tensor:
     for sample in samples:
         ids = torch.tensor([sample.prefix + sample.ids], device=model.device)
         learned = torch.tensor((False,) * len(sample.prefix) + sample.learn, device=model.device)
-        logits = model(input_ids=ids, use_cache=False).logits[0, :-1]
-        total = total + cross_entropy(logits[learned[1:]].float(), ids[0, 1:][learned[1:]], reduction="sum")
+        logits_NV = model(input_ids=ids, use_cache=False).logits[0, :-1][learned[1:]].float()
+        if sample.soft:
+            told_NK = logits_NV.log_softmax(-1).gather(1, sample.soft.ids_NK.to(model.device))
+            total = total - (told_NK * sample.soft.probs_NK.to(model.device)).sum() - sample.soft.entropy
+        else:
+            total = total + cross_entropy(logits_NV, ids[0, 1:][learned[1:]], reduction="sum")
     return total
 
 
@@ -50,15 +55,23 @@ class _HeadLoss(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden_NC: torch.Tensor, head_VC: torch.Tensor, targets_N: torch.Tensor, scale: float):
+    def forward(
+        ctx: Any,
+        hidden_NC: torch.Tensor,
+        head_VC: torch.Tensor,
+        targets_NK: torch.Tensor,
+        probs_NK: torch.Tensor,
+        scale: float,
+    ):
         total = torch.zeros((), device=hidden_NC.device, dtype=torch.float32)
         hidden_grad_NC = torch.empty_like(hidden_NC)
         head_grad_VC = torch.zeros_like(head_VC) if ctx.needs_input_grad[1] else None
-        for start in range(0, len(targets_N), PIECE):
+        for start in range(0, len(targets_NK), PIECE):
             piece = slice(start, start + PIECE)
             grad_NV = hidden_NC[piece] @ head_VC.T  # logits still; turned into their gradient in place
-            for rows, targets in zip(grad_NV.split(CACHED), targets_N[piece].split(CACHED), strict=True):
-                total += _to_gradient(rows, targets[:, None], scale)
+            split = (x.split(CACHED) for x in (grad_NV, targets_NK[piece], probs_NK[piece]))
+            for rows, targets, probs in zip(*split, strict=True):
+                total += _to_gradient(rows, targets, probs, scale)
             torch.mm(grad_NV, head_VC, out=hidden_grad_NC[piece])
             if head_grad_VC is not None:
                 head_grad_VC.addmm_(grad_NV.T, hidden_NC[piece])
@@ -69,15 +82,15 @@ class _HeadLoss(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor):
         hidden_grad_NC, head_grad_VC = ctx.saved_tensors
         head_grad_VC = head_grad_VC if head_grad_VC is None else head_grad_VC * grad
-        return hidden_grad_NC * grad, head_grad_VC, None, None
+        return hidden_grad_NC * grad, head_grad_VC, None, None, None
 
 
-def _to_gradient(logits_NV: torch.Tensor, targets: torch.Tensor, scale: float) -> torch.Tensor:
-    """Replace logits by the gradient of their summed cross-entropy, and return that sum."""
+def _to_gradient(logits_NV: torch.Tensor, targets_NK: torch.Tensor, probs_NK: torch.Tensor, scale: float):
+    """Replace logits by the gradient of their summed cross-entropy with the targets, and return that sum."""
     work_NV = logits_NV.float().mul_(scale)
     work_NV -= work_NV.amax(1, keepdim=True)
-    wanted = work_NV.gather(1, targets)
+    wanted = (work_NV.gather(1, targets_NK) * probs_NK).sum(1, keepdim=True)
     total = work_NV.exp_().sum(1, keepdim=True)
-    work_NV.mul_(scale / total).scatter_add_(1, targets, torch.full_like(total, -scale))
+    work_NV.mul_(scale / total).scatter_add_(1, targets_NK, probs_NK * -scale)
     logits_NV.copy_(work_NV)
     return (total.log() - wanted).sum()

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from homeroom.core.errors import ContentError
 from homeroom.core.types import Message, Sample
 from homeroom.models.rendering import conversation_pieces, prompt_tokens, text_tokens
+
+if TYPE_CHECKING:
+    from homeroom.train.soft import Soft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Encoded:
     ids: tuple[int, ...]
     learn: tuple[bool, ...]  # one for each of `ids`; the first is never learned: nothing certain stands before it
     cut: int = 0  # tokens at the end that did not fit
+    soft: Soft | None = field(default=None, compare=False)  # what the base expects at each learned token; see soft.py
 
 
 def encode_all(samples: Iterable[Sample], tokenizer: Any, *, eos_id: int, max_tokens: int) -> list[Encoded]:

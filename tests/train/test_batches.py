@@ -60,7 +60,7 @@ def test_the_tokens_of_a_step_are_those_that_its_rows_hold():
     for step in schedule(samples, tokens=20_000, step_tokens=900, epochs=0, seed=5, row_tokens=300):
         rows = [pack([samples[n] for n in row], dtype=torch.float32) for row in step.rows]
         assert step.tokens == sum(len(row.ids_T) for row in rows)
-        assert step.learned == sum(len(row.targets_N) for row in rows)
+        assert step.learned == sum(len(row.targets_NK) for row in rows)
         assert all(len(row.ids_T) <= 300 for row in rows)
         assert step.tokens <= 900 + 3 * 20 + 80
 
@@ -70,8 +70,8 @@ def test_a_row_holds_every_sample_whole_and_a_shared_prefix_once():
     row = pack(samples, dtype=torch.float32)
     assert len(row.ids_T) == 20 + sum(len(sample.ids) for sample in samples)
     learned = sorted(t for s in samples for t, on in zip(s.ids, s.learn, strict=True) if on)
-    assert sorted(row.targets_N.tolist()) == learned
-    assert row.ids_T[row.before_N + 1].tolist() == row.targets_N.tolist()
+    assert sorted(row.targets_NK[:, 0].tolist()) == learned
+    assert row.ids_T[row.before_N + 1].tolist() == row.targets_NK[:, 0].tolist()
 
 
 def test_each_token_sees_its_prefix_and_what_stands_before_it_in_its_sample_and_nothing_else():

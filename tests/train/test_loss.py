@@ -6,10 +6,11 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from homeroom.core.types import Message, Sample
 from homeroom.models.student import load_student
-from homeroom.train import attention, loss
+from homeroom.train import attention, loss, soft
 from homeroom.train.attention import can_pack
 from homeroom.train.batches import pack
 from homeroom.train.loss import plain_loss, row_loss
+from homeroom.train.soft import with_soft_targets
 from homeroom.train.template import Encoded, encode_all
 
 SHAPE = {
@@ -51,6 +52,31 @@ def random_samples() -> list[Encoded]:
     return samples
 
 
+def other_model(config):
+    torch.manual_seed(2)
+    return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").eval()
+
+
+def test_soft_targets_are_the_bases_own_and_cost_it_nothing(monkeypatch):
+    monkeypatch.setattr(soft, "TOP", SHAPE["vocab_size"])
+    config = AutoConfig.for_model("llama", **SHAPE)
+    base, student = other_model(config), AutoModelForCausalLM.from_config(config).eval()
+    samples = with_soft_targets(base, random_samples())
+    for sample in samples:
+        torch.testing.assert_close(sample.soft.probs_NK.sum(1), torch.ones(sum(sample.learn)))
+    none, gradients = loss_and_gradients(base, plain_loss(base, samples))
+    much, others = loss_and_gradients(student, plain_loss(student, samples))
+    assert abs(none) < 1e-3 < 0.01 * much
+    assert max(float(g.abs().max()) for g in gradients) < 1e-4 * max(float(g.abs().max()) for g in others)
+
+
+def test_of_a_distribution_the_likeliest_tokens_are_kept_and_hold_all_of_it():
+    sample = with_soft_targets(other_model(AutoConfig.for_model("llama", **SHAPE)), random_samples())[0]
+    assert sample.soft.ids_NK.shape == (sum(sample.learn), soft.TOP)
+    assert torch.equal(sample.soft.probs_NK, sample.soft.probs_NK.sort(1, descending=True).values)
+    torch.testing.assert_close(sample.soft.probs_NK.sum(1), torch.ones(sum(sample.learn)))
+
+
 def loss_and_gradients(model, value) -> tuple[float, list[torch.Tensor]]:
     model.zero_grad()
     value.backward()
@@ -69,6 +95,7 @@ def test_a_packed_row_has_the_loss_and_the_gradients_of_its_samples_one_by_one(f
     for parameter in model.parameters():
         parameter.data += 0.02 * torch.randn_like(parameter)
     samples = random_samples()
+    samples[1:4] = with_soft_targets(other_model(config), samples[1:4])
     plain, plain_gradients = loss_and_gradients(model, plain_loss(model, samples))
     assert can_pack(config, 65)
     model.set_attn_implementation(attention.NAME)
