@@ -88,7 +88,7 @@ class Phase:
     lr: float = 3e-4
     method: Literal["full", "lora"] = "full"
     frozen_share: float = 0.5  # of the layers, from the bottom, that stay as they are; 0: all learn
-    blend: float = 0.9  # how far from the base to what was learned the student goes; less forgets less
+    blend: float = 0.95  # how far from the base to what was learned the student goes; less forgets less
     soft_replay: bool = True  # of replay, learn how sure the base is of every word, not only its words
     lora_rank: int = 32
     warmup_share: float = 0.05
