@@ -12,14 +12,15 @@ nothing happens" is the complaint that InstructLab's users had most.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from yaml.nodes import MappingNode
+from yaml.nodes import MappingNode, Node
 
 from homeroom.core.types import Leaf
+from homeroom.taxonomy.names import check_folder_name
 from homeroom.taxonomy.parse import MAX_BYTES, fields, parse
 from homeroom.taxonomy.problem import Faults, Problem
 from homeroom.taxonomy.rules import Tree, read_leaf
@@ -41,6 +42,7 @@ class Taxonomy:
     problems: tuple[Problem, ...]
     course: Path  # the folder that the leaves' paths are relative to
     files: tuple[str, ...] = ()  # every qna.yaml that was read, relative to the path that was given
+    names: dict[str, str] = field(default_factory=dict)  # path of a leaf -> its file, as in `files`
 
     @property
     def ok(self) -> bool:
@@ -48,23 +50,34 @@ class Taxonomy:
         return not any(problem.severity == "error" for problem in self.problems)
 
 
-def read_taxonomy(course: Path) -> Taxonomy:
+Look = Callable[[Path, bytes, Node | None, Faults], None]  # told of each file: path, content, top node if it parses
+
+
+def no_look(path: Path, content: bytes, top: Node | None, faults: Faults) -> None:
+    """A `Look` that has nothing to say."""
+
+
+def read_taxonomy(course: Path, *, look: Look = no_look) -> Taxonomy:
     """Read every leaf of a course, or of the folder or single `qna.yaml` of one that `course` is.
 
-    Problems name files relative to `course`; leaves are named relative to the course that holds them.
+    Problems name files relative to `course`; leaves are named relative to the course that holds them. `look` may add
+    problems about a file while its content is at hand.
     """
     leaves: list[Leaf] = []
     problems: list[Problem] = []
     files: list[str] = []
+    names: dict[str, str] = {}
     root = _course_of(course)
     for file in _candidates(course, root, problems):
         if len(files) == MAX_LEAVES:
             problems.append(_problem(file.name, "too-many", f"more than {MAX_LEAVES:,} leaves", "Split the taxonomy."))
             break
         files.append(file.name)
-        leaf, found = read_file(file.path, name=file.name, root=root)
-        leaves += [leaf] if leaf else []
+        leaf, found = read_file(file.path, name=file.name, root=root, look=look)
         problems += found
+        if leaf:
+            leaves.append(leaf)
+            names[leaf.path] = file.name
     if not files and not any(problem.severity == "error" for problem in problems):
         hint = "A leaf is a file like knowledge/insurance/claims/qna.yaml; `homeroom init` makes an example."
         problems.append(_problem(".", "no-leaf", "no qna.yaml found under knowledge/ or compositional_skills/", hint))
@@ -73,10 +86,11 @@ def read_taxonomy(course: Path) -> Taxonomy:
         problems=tuple(sorted(problems, key=lambda p: (p.file, p.line, p.column))),
         course=root,
         files=tuple(files),
+        names=names,
     )
 
 
-def read_file(path: Path, *, name: str, root: Path) -> tuple[Leaf | None, list[Problem]]:
+def read_file(path: Path, *, name: str, root: Path, look: Look = no_look) -> tuple[Leaf | None, list[Problem]]:
     """Read one `qna.yaml`; `name` is what problems call it, `root` the course."""
     faults = Faults(name)
     try:
@@ -87,14 +101,9 @@ def read_file(path: Path, *, name: str, root: Path) -> tuple[Leaf | None, list[P
         return None, faults.found
     folder = path.parent.resolve()
     relative = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else folder.name
-    if " " in relative:
-        faults.warning(None, "folder-name", f"the folder name {relative!r} has a space in it", "Use _ instead.")
-    if not relative.isprintable():
-        faults.error(
-            None, "folder-name", f"the folder name {relative!r} has characters that cannot be shown", "Rename it."
-        )
-        return None, faults.found
-    top = parse(content, faults)
+    check_folder_name(relative, faults)
+    top = None if faults.has_error else parse(content, faults)
+    look(path, content, top, faults)
     if top is None:
         return None, faults.found
     tree = _tree_of(relative)
