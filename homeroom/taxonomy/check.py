@@ -21,12 +21,15 @@ from homeroom.core.errors import ContentError
 from homeroom.core.sources import boundary, find_files, is_git_address, local_folder
 from homeroom.core.types import Leaf
 from homeroom.taxonomy.attribution import MAX_BYTES, check_attribution, licence_fault
+from homeroom.taxonomy.formats import format_problem
 from homeroom.taxonomy.lint import line_ends, lint
 from homeroom.taxonomy.names import collisions
 from homeroom.taxonomy.parse import Place, loader_of
 from homeroom.taxonomy.problem import Faults, Problem
 from homeroom.taxonomy.read import Taxonomy, read_taxonomy
 from homeroom.taxonomy.rules import version_of
+
+__all__ = ["CheckResult", "check", "format_problem"]
 
 MAX_LINES = 20  # that end in white space, listed in one file
 
@@ -72,17 +75,6 @@ def check(paths: Iterable[Path], *, strict: bool = False) -> CheckResult:
     unique = dict.fromkeys(sorted(problems, key=lambda p: (p.file, p.line, p.column, p.code)))
     ok = not any(p.severity == "error" for p in unique)
     return CheckResult(ok=ok, leaves=tuple(sorted(leaf.path for leaf in leaves.values())), problems=tuple(unique))
-
-
-def format_problem(problem: Problem) -> str:
-    """Return one problem as compilers write them, so that editors can jump to it.
-
-    Example:
-        >>> format_problem(Problem(file="a/qna.yaml", line=3, column=5, code="empty", message="answer is empty"))
-        'a/qna.yaml:3:5: error: answer is empty [empty]'
-    """
-    text = f"{problem.file}:{problem.line}:{problem.column}: {problem.severity}: {problem.message} [{problem.code}]"
-    return f"{text}\n  -> {problem.hint}" if problem.hint else text
 
 
 def _joined(base: Path, name: str) -> str:

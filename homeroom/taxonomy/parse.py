@@ -173,7 +173,7 @@ def _report_hidden(text: str, faults: Faults) -> None:
         name = f"U+{ord(found[0]):04X}"
         place = _place(text[: found.start()])
         if found[2]:
-            hint = "It came with copied text: remove it, or let --fix do so."
+            hint = "It comes with copied text: remove it, if your language does not need it."
             faults.warning(place, "zero-width", f"a character that has no width ({name})", hint)
             continue
         escape = f"\\u{ord(found[0]):04X}" if ord(found[0]) < 0x10000 else f"\\U{ord(found[0]):08X}"

@@ -106,12 +106,14 @@ def read_file(path: Path, *, name: str, root: Path, look: Look = no_look) -> tup
     look(path, content, top, faults)
     if top is None:
         return None, faults.found
-    tree = _tree_of(relative)
-    if tree is None:  # a leaf on its own, outside any taxonomy: told apart as InstructLab does
-        has_document = isinstance(top, MappingNode) and "document" in fields(top)
-        tree = "knowledge" if has_document else "compositional_skills"
-    leaf = read_leaf(top, path=relative, tree=tree, faults=faults)
+    leaf = read_leaf(top, path=relative, tree=tree_of_leaf(relative, top), faults=faults)
     return (None if faults.has_error else leaf), faults.found
+
+
+def tree_of_leaf(relative: str, top: Node) -> Tree:
+    """Return which rules hold for a leaf: by its folder, else, on its own outside a taxonomy, by what it holds."""
+    has_document = isinstance(top, MappingNode) and "document" in fields(top)
+    return _tree_of(relative) or ("knowledge" if has_document else "compositional_skills")
 
 
 # -- which files are leaves --------------------------------------------------------------------------------------

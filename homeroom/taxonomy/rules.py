@@ -40,13 +40,26 @@ def read_leaf(top: Node, *, path: str, tree: Tree, faults: Faults) -> Leaf | Non
             value_mark(place, "version"),
             "deprecated-version",
             f"knowledge of version {version} is no longer accepted; the minimum supported version is 3",
-            "Give each seed example a context and at least three questions_and_answers, and write `version: 3`.",
+            _what_version_3_lacks(place, path),
         )
     elif tree == "knowledge":
         return _knowledge(place, path, faults)
     else:
         return _skill(place, path, version, faults)
     return None
+
+
+def _what_version_3_lacks(place: Place, path: str) -> str:
+    """Return the hint for knowledge of an older version: what to add, or that nothing is to be added."""
+    faults = Faults("")
+    _knowledge(place, path, faults)
+    lacks = [p.message for p in faults.found if p.severity == "error"]
+    if "document_outline" not in place.fields:
+        lacks = [m for m in lacks if m != "the file has no document_outline" and "task_description" not in m]
+    if not lacks:
+        return "The content fits version 3: --fix writes it."
+    more = f", and {len(lacks) - 3} more" if len(lacks) > 3 else ""
+    return f"For version 3: {'; '.join(lacks[:3])}{more}."
 
 
 def version_of(top: Node) -> int:
