@@ -22,7 +22,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 from homeroom.taxonomy.lint import BLANKS, MAX_EMPTY_LINES
 from homeroom.taxonomy.parse import fields, kind_of, nodes, parse
 from homeroom.taxonomy.problem import Faults, Problem
-from homeroom.taxonomy.rules import Tree, read_leaf, version_of
+from homeroom.taxonomy.rules import Tree, read_leaf
 
 TEXT_KEYS = "created_by|domain|document_outline|task_description|question|answer|context|repo|commit|document|path"
 MAX_QUOTED = 500  # texts put in quotes in one file
@@ -106,7 +106,7 @@ def _quotes(number: int) -> str:
 
 
 _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
-_TAB_AFTER_SIGN = re.compile(r"^( *(?:- +)*(?:-|[A-Za-z_]+:))[ \t]*\t[ \t]*(?=\S)", re.MULTILINE)
+_TAB_AFTER_SIGN = re.compile(r"^([ \t]*(?:- +)*(?:-|[A-Za-z_]+:))[ \t]*\t[ \t]*(?=\S)", re.MULTILINE)
 _TAB_AT_END = re.compile(r"[ \t]*\t[ \t]*$", re.MULTILINE)
 
 
@@ -210,20 +210,19 @@ def _ends_stripped(text: str) -> Iterator[str]:
 
 
 def _without_empty_lines(text: str) -> Iterator[str]:
-    top = _top(text)
-    inside = {
-        line
-        for node in nodes(top)
-        if isinstance(node, ScalarNode)
-        for line in range(node.start_mark.line + 1, node.end_mark.line)
-    }
-    kept: list[str] = []
-    num_empty = MAX_EMPTY_LINES  # none at the beginning
-    for number, line in enumerate(text.split("\n")):
-        num_empty = 0 if line or number in inside else num_empty + 1
-        if num_empty <= MAX_EMPTY_LINES:
-            kept.append(line)
-    yield "\n".join(kept)
+    """Yield the text with too many empty lines cut, then with those kept that are part of what is said."""
+    runs = list(re.finditer(r"(?:\A|(?<=\n))\n+", text))
+    num_wanted = [0 if run.start() == 0 else MAX_EMPTY_LINES for run in runs]
+    long = [(run, most) for run, most in zip(runs, num_wanted, strict=True) if run.end() - run.start() > most]
+    shorter = text
+    for run, most in reversed(long):
+        shorter = shorter[: run.start() + most] + shorter[run.end() :]
+    yield shorter
+    kept = text
+    for run, most in reversed(long):
+        candidate = kept[: run.start() + most] + kept[run.end() :]
+        kept = _same(kept, lambda _, candidate=candidate: [candidate])
+    yield kept
 
 
 # -- the version ---------------------------------------------------------------------------------------------------
@@ -237,7 +236,7 @@ def _with_version_3(mended: Mended, tree_of: Callable[[Node], Tree]) -> Mended:
     declared = fields(top).get("version")
     if declared and declared[1].value == "3" and kind_of(declared[1]) == "a number":
         return mended
-    if version_of(top) not in (1, 2, 3):
+    if declared and declared[1].value not in ("1", "2", "3", "1.0", "2.0", "3.0"):
         return mended
     tree, text = tree_of(top), mended.text
     edits = []
