@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,7 +98,7 @@ def single_faults(base: Any) -> Iterator[tuple[str, Any]]:
                 yield f"{name} is {new!r}", changed(base, path, "replace", new)
 
 
-class NoAliases(yaml.SafeDumper):
+class NoAliases(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):
     """Writes equal lists twice rather than with an anchor."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -174,3 +175,44 @@ def some_files(draw: st.DrawFn) -> tuple[str, str]:
         text = text[:at] + draw(st.sampled_from(INSERTS)) + text[at + draw(st.sampled_from([0, 0, 1, 3])) :]
     ends = draw(st.sampled_from(["\n"] * 6 + ["\r\n", "\r"]))
     return folder, text.replace("\n", ends)
+
+
+SPACED = [  # what is looked for, and what may stand there instead without changing what is said
+    (r": ", [":  ", " : ", ":\n                "]),
+    (r"- ", ["-  ", "-\n        "]),
+    (r"\n", ["\n\n", "\n\n\n\n", " \n", "\n# c\n"]),
+    (
+        r"\n",
+        [
+            " # yamllint disable-line\n",
+            "\n# yamllint disable rule:colons\n",
+            "\n# yamllint disable-line rule:hyphens\n",
+        ],
+    ),
+    (r"(?m)^document:\n(  .*\n|- .*\n)+", ["document: {repo:  r, commit: 'c' ,patterns: [a,b,  c]}\n"]),
+    (r"(?m)^  patterns:\n(  - .*\n)+", ["  patterns: [ a, b ]\n", "  patterns:\n    [\n      a,\n    b\n    ]\n"]),
+    (r"(?m)^  patterns:\n(  - .*\n)+", ["  patterns: [a,\n    b]\n", "  patterns: [a,\n             b\n  ]\n"]),
+    (
+        r"(?m)^  patterns:\n(  - .*\n)+",
+        ["  patterns:\n    - a\n    - b\n", "  patterns: [  a]\n", "  patterns: [a\n    , b]\n"],
+    ),
+    (r"(?m)^domain: .*\n", ["domain: |\n     two  :  -  x \n\n\n\n", "domain:\n   b\n", "domain: 'a\n  b'\n"]),
+    (r"(?m)^", [" ", "  "]),
+    (r"\Z", ["\n", "\n\n\n", "# end", "# yamllint enable\n"]),
+    (r"\A", ["\n", "# yamllint disable-file\n", "---\n", "# yamllint disable\n"]),
+]
+
+
+@st.composite
+def some_spacing(draw: st.DrawFn) -> str:
+    """Draw a good knowledge file whose white space a lint may dislike."""
+    text = dump(KNOWLEDGE, indent=draw(st.sampled_from([2, 4])))
+    if draw(st.booleans()):  # lists one step in, as most people write them
+        text = re.sub(r"(?m)^( *)(?=- |  )", r"\1  ", text) if draw(st.booleans()) else re.sub(r"(?m)^", "  ", text)
+    for _ in range(draw(st.sampled_from([0, 1, 1, 2, 3]))):
+        pattern, others = draw(st.sampled_from(SPACED))
+        places = list(re.finditer(pattern, text))
+        if places:
+            place = draw(st.sampled_from(places))
+            text = text[: place.start()] + draw(st.sampled_from(others)) + text[place.end() :]
+    return text

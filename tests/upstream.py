@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -26,29 +27,38 @@ class Verdict:
     """What instructlab-schema says of one file."""
 
     accepted: bool  # by the schema of the version that the file names; the lint left out
-    strict: bool  # with the lint, each complaint an error: what `ilab taxonomy diff` says
-    lint: tuple[tuple[int, str], ...]  # line and rule of each complaint
-    text: str
+    text: str  # what it said
+    linted: str = ""  # what it would give to the lint program; nothing where the file is of version 1
+
+    @cached_property
+    def lint(self) -> list[tuple[int, str]]:
+        """Return the line and the rule of each complaint of the lint."""
+        return [(p.line, p.rule or "syntax") for p in linter.run(self.linted, CONFIG)] if self.linted else []
+
+    @property
+    def strict(self) -> bool:
+        """Return the verdict with the lint, each complaint an error: what `ilab taxonomy diff` says."""
+        return self.accepted and not self.lint
 
 
 class SchemaOnly(taxonomy.TaxonomyParser):
     """The parser of instructlab-schema without the program that it starts."""
 
     def _yamllint(self, text: str, taxonomy: object) -> None:
-        self.linted = [(p.line, p.rule or "syntax") for p in linter.run(text, CONFIG)]
+        self.linted = text
 
 
 def verdict(path: Path) -> Verdict:
     """Return what InstructLab says, without printing it."""
     parser = SchemaOnly(schema_version=0, message_format="standard")
-    parser.yq_available, parser.linted = False, []
+    parser.yq_available, parser.linted = False, ""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         try:
             accepted = parser.parse(path).errors == 0
         except taxonomy.TaxonomyReadingException as error:
-            return Verdict(False, False, (), repr(error.__cause__))
-    return Verdict(accepted, accepted and not parser.linted, tuple(parser.linted), said.getvalue())
+            return Verdict(False, repr(error.__cause__))
+    return Verdict(accepted, said.getvalue(), parser.linted)
 
 
 def whole_verdict(path: Path) -> bool:

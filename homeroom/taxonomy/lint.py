@@ -19,9 +19,8 @@ from homeroom.taxonomy.parse import Loader
 
 MAX_EMPTY_LINES = 2
 BLANKS = " \t\x0b\x0c\r"  # what counts as a space at the end of a line
-_DIRECTIVE = re.compile(
-    r"^ *#\s*yamllint\s+(disable-line|disable|enable)\b(.*)$|^.*\s#\s*yamllint\s+(disable-line)\b(.*)$"
-)
+_RULES = r"((?: rule:\S+)*)\s*$"
+_DIRECTIVE = re.compile(rf" *# yamllint (disable-line|disable|enable){_RULES}|.*\s# yamllint (disable-line){_RULES}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def lint(text: str, top: Node, loader: Loader) -> list[Complaint]:
         top: What `parse` made of it.
         loader: The parser that reads this text as InstructLab's tools do.
     """
-    if re.match(r"#\s*yamllint\s+disable-file\s*$", text.split("\n", 1)[0]):
+    if re.match(r"# yamllint disable-file\s*$", text.split("\n", 1)[0]):
         return []
     found = [*line_ends(text), *_empty_lines(text), *_spacing(text, loader), *_Indentation(text).check(top)]
     found.sort(key=lambda c: (c.line, c.column))
@@ -191,6 +190,7 @@ class _Indentation:
         else:
             wanted = first.start_mark.column if first is not None else indent
         for part in node.value:
+            yield from self._comma_before(part[0] if isinstance(node, MappingNode) else part, wanted)
             if isinstance(node, MappingNode):
                 key, value = part
                 yield from self._node(key, wanted)
@@ -200,6 +200,12 @@ class _Indentation:
             else:
                 yield from self._node(part, wanted)
         yield from self._at(node.end_mark.line, node.end_mark.column - 1, indent)
+
+    def _comma_before(self, node: Node, wanted: int) -> Iterator[Complaint]:
+        """Yield the fault of a comma that stands first on the line where the next entry begins."""
+        line = self.lines[node.start_mark.line][: node.start_mark.column]
+        if line.lstrip(" ").startswith(","):
+            yield from self._at(node.start_mark.line, line.index(","), wanted)
 
     def _stepped(self, column: int, found: int) -> int:
         if self.step is None:
