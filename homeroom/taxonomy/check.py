@@ -130,12 +130,13 @@ def _allowed_licences(course: Path, path: Path) -> tuple[Collection[str], list[P
 
 def _attributions(taxonomy: Taxonomy, path: Path, allowed: Collection[str]) -> list[Problem]:
     found = []
+    base = path if path.is_dir() else path.parent
     for name in taxonomy.files:
-        file = (path / name if path.is_dir() else path).parent / "attribution.txt"
+        file = os.path.join(base, os.path.dirname(name), "attribution.txt")
         content = None
         try:
-            if file.is_file():  # a pipe would be read for ever
-                with file.open("rb") as opened:
+            if os.path.isfile(file):  # a pipe would be read for ever
+                with open(file, "rb") as opened:
                     content = opened.read(MAX_BYTES)
         except OSError:
             pass  # as good as missing

@@ -57,7 +57,7 @@ def _mend_file(file: Path, content: bytes, root: Path) -> list[Change]:
     if mended is not None and mended.changes:
         _replace(file.resolve(), mended.text)
         changed.append(Change(file, mended.changes))
-    leaf, _ = read_file(file, name=file.name, root=root)
+    leaf, _ = read_file(file, name=file.name, folder=folder, root=root)
     attribution = file.parent / "attribution.txt"
     if leaf is not None and _is_missing(attribution):
         _write_skeleton(attribution, leaf)

@@ -30,16 +30,25 @@ Loader = type[yaml.SafeLoader]
 _FAST: Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is there
 _SLOW: Loader = yaml.SafeLoader
 # Where libyaml takes what the parser in Python refuses, or reads another value; found by feeding both random YAML.
-_DISPUTED = re.compile("[\t\ufeff\x85\u2028\u2029]|[|>][-+0-9]*#|^%|(?:^|[\\s,\\[{])!", re.MULTILINE)
+_DISPUTED = {  # a sign -> where it is disputed
+    "\t": re.compile("\t"),
+    "!": re.compile(r"(?<![^\s,\[{])!"),
+    "%": re.compile("^%", re.MULTILINE),
+    "#": re.compile("[|>][-+0-9]*#"),
+    "\ufeff": re.compile("\ufeff"),
+    "\x85": re.compile("\x85"),
+    "\u2028": re.compile("\u2028"),
+    "\u2029": re.compile("\u2029"),
+}
 # Tags (which spell text for machines alone) and signs that turn the direction of writing; a flag may be made of tags.
 _HIDDEN = re.compile(
     "(\U0001f3f4[\U000e0020-\U000e007e]{2,8}\U000e007f)|"
     "[\U000e0000-\U000e007f\u202a-\u202e\u2066-\u2069]|([\u200b\u2060\ufeff])"
 )
-_MAY_BE_ANCHOR = re.compile(r"(?:^|[\s\[{,:?-])[&*][^\s*]", re.MULTILINE)
-_INDENT = re.compile(r"^[ ?-]+", re.MULTILINE)
+_MAY_BE_HIDDEN = re.compile("[\U000e0000-\U000e007f\u202a-\u202e\u2066-\u2069\u200b\u2060\ufeff]")
+_MAY_BE_ANCHOR = re.compile(r"(?<![^\s\[{,:?-])[&*][^\s*]")
 _TAG = "tag:yaml.org,2002:"
-_KINDS = {
+_KINDS = {  # in words, by tag
     "str": "text",
     "int": "a number",
     "float": "a number",
@@ -49,12 +58,14 @@ _KINDS = {
     "map": "a mapping",
     "seq": "a list",
 }
+_WORDS = {_TAG + name: words for name, words in _KINDS.items()}
 _TAGS = {  # what each kind of node may be tagged as
     ScalarNode: {_TAG + name for name in ("str", "int", "float", "bool", "null", "timestamp")},
     MappingNode: {_TAG + "map"},
     SequenceNode: {_TAG + "seq"},
 }
 _COMPUTED = {_TAG + name for name in ("int", "float", "bool", "timestamp")}
+_ASCII_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # NON_PRINTABLE for ASCII, ten times as fast
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -79,7 +90,7 @@ def parse(content: bytes, faults: Faults) -> Node | None:
     if _is_empty(node):
         faults.warning(None, "empty-file", "the file is empty", "Fill it in, or remove it.")
         return None
-    _check_nodes(node, faults)
+    _check_nodes(node, faults, has_escapes="\\" in text)
     return node
 
 
@@ -103,18 +114,20 @@ def _is_empty(node: Node) -> bool:
 
 
 def _has_disputed_flow(top: Node, text: str) -> bool:
+    if "[" not in text and "{" not in text:
+        return False
     flows = (node for node in nodes(top) if not isinstance(node, ScalarNode) and node.flow_style)
     return any("?" in text[node.start_mark.index : node.end_mark.index] for node in flows)
 
 
 def loader_of(text: str) -> Loader:
     """Return the parser that reads this text as InstructLab's tools do, the fast one where it can."""
-    return _SLOW if _DISPUTED.search(text) else _FAST
+    return _SLOW if any(sign in text and where.search(text) for sign, where in _DISPUTED.items()) else _FAST
 
 
 def kind_of(node: Node) -> str:
     """Say what a node holds, in words: "text", "a number", "a list" ..."""
-    return _KINDS.get(node.tag.removeprefix(_TAG), "a value of another type")
+    return _WORDS.get(node.tag, "a value of another type")
 
 
 def fields(node: MappingNode) -> dict[str, tuple[Node, Node]]:
@@ -154,7 +167,8 @@ def decoded(content: bytes, faults: Faults) -> str | None:
         )
         return None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    bad = Reader.NON_PRINTABLE.search(text)
+    is_ascii = text.isascii()
+    bad = (_ASCII_CONTROL if is_ascii else Reader.NON_PRINTABLE).search(text)
     if bad:
         faults.error(
             _place(text[: bad.start()]),
@@ -163,12 +177,15 @@ def decoded(content: bytes, faults: Faults) -> str | None:
             "Remove it; it often comes with text copied from a PDF or a terminal.",
         )
         return None
-    _report_hidden(text, faults)
+    if not is_ascii:
+        _report_hidden(text, faults)
     return text
 
 
 def _report_hidden(text: str, faults: Faults) -> None:
     """Report characters that a reader does not see and a model would learn; written as an escape they are seen."""
+    if not _MAY_BE_HIDDEN.search(text):
+        return
     for found in islice((match for match in _HIDDEN.finditer(text) if not match[1]), 20):
         name = f"U+{ord(found[0]):04X}"
         place = _place(text[: found.start()])
@@ -189,7 +206,7 @@ def _needs_bounds(text: str) -> bool:
     """Say whether a file could be nested deeply, hold very many values, or an anchor."""
     if len(text) > 50_000 or text.count("[") + text.count("{") > MAX_DEPTH or _MAY_BE_ANCHOR.search(text):
         return True
-    return max(map(len, _INDENT.findall(text)), default=0) > 2 * MAX_DEPTH
+    return " " * (2 * MAX_DEPTH) in text.replace("-", " ").replace("?", " ")
 
 
 def _bounded(text: str, loader: Loader, faults: Faults) -> bool:
@@ -228,7 +245,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, faults: Faults) -> None:
     faults.error(error.problem_mark or error.context_mark, "syntax", f"not valid YAML: {what}", hint)
 
 
-def _check_nodes(top: Node, faults: Faults) -> None:
+def _check_nodes(top: Node, faults: Faults, *, has_escapes: bool) -> None:
     """Report what the schema does not speak of: repeated and complex keys, foreign tags, control characters."""
     for node in nodes(top):
         if node.tag not in _TAGS[type(node)]:
@@ -236,7 +253,7 @@ def _check_nodes(top: Node, faults: Faults) -> None:
         elif node.tag in _COMPUTED and not _is_computable(node):
             hint = "Put it in quotes if it is text."
             faults.error(node.start_mark, "value", f"{node.value[:40]!r} is not {kind_of(node)}", hint)
-        if isinstance(node, ScalarNode) and _CONTROL.search(node.value):
+        if has_escapes and isinstance(node, ScalarNode) and _CONTROL.search(node.value):
             faults.error(
                 node.start_mark, "control-character", "the text holds a control character", "Remove the escape."
             )
@@ -283,6 +300,7 @@ def nodes(top: Node) -> Iterator[Node]:
         node = waiting.pop()
         yield node
         if isinstance(node, MappingNode):
-            waiting += [part for pair in reversed(node.value) for part in reversed(pair)]
+            for key, value in reversed(node.value):
+                waiting += (value, key)
         elif isinstance(node, SequenceNode):
             waiting += reversed(node.value)

@@ -73,7 +73,7 @@ def read_taxonomy(course: Path, *, look: Look = no_look) -> Taxonomy:
             problems.append(_problem(file.name, "too-many", f"more than {MAX_LEAVES:,} leaves", "Split the taxonomy."))
             break
         files.append(file.name)
-        leaf, found = read_file(file.path, name=file.name, root=root, look=look)
+        leaf, found = read_file(file.path, name=file.name, folder=file.folder, root=root, look=look)
         problems += found
         if leaf:
             leaves.append(leaf)
@@ -90,8 +90,10 @@ def read_taxonomy(course: Path, *, look: Look = no_look) -> Taxonomy:
     )
 
 
-def read_file(path: Path, *, name: str, root: Path, look: Look = no_look) -> tuple[Leaf | None, list[Problem]]:
-    """Read one `qna.yaml`; `name` is what problems call it, `root` the course."""
+def read_file(
+    path: Path, *, name: str, folder: Path, root: Path, look: Look = no_look
+) -> tuple[Leaf | None, list[Problem]]:
+    """Read one `qna.yaml`; `name` is what problems call it, `folder` where it lies, resolved, `root` the course."""
     faults = Faults(name)
     try:
         with path.open("rb") as file:
@@ -99,7 +101,6 @@ def read_file(path: Path, *, name: str, root: Path, look: Look = no_look) -> tup
     except OSError as error:
         faults.error(None, "unreadable", f"cannot be read ({error.strerror})")
         return None, faults.found
-    folder = path.parent.resolve()
     relative = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else folder.name
     check_folder_name(relative, faults)
     top = None if faults.has_error else parse(content, faults)
@@ -123,6 +124,7 @@ def tree_of_leaf(relative: str, top: Node) -> Tree:
 class _Candidate:
     name: str
     path: Path
+    folder: Path  # resolved
 
 
 def _course_of(path: Path) -> Path:
@@ -147,7 +149,7 @@ def _candidates(course: Path, root: Path, problems: list[Problem]) -> Iterator[_
     """Yield the files to read; say what is in the way or would be ignored."""
     if course.is_file():
         if course.name == "qna.yaml":
-            yield _Candidate(course.name, course)
+            yield _Candidate(course.name, course, course.resolve().parent)
         else:
             problems.append(_problem(course.name, "file-name", "a leaf must be named qna.yaml", "Rename the file."))
         return
@@ -157,19 +159,21 @@ def _candidates(course: Path, root: Path, problems: list[Problem]) -> Iterator[_
         )
         return
     alone = course.resolve().parent == root and _tree_of(course.resolve().relative_to(root).as_posix()) is None
+    base = course.resolve()
     for path in _walk(course, root, problems):
-        name = _shown(path.relative_to(course).as_posix())
-        first = path.parent.resolve().relative_to(root).parts[:1]
+        relative = path.relative_to(course)
+        name = _shown(relative.as_posix())
+        first = (base / relative.parent).relative_to(root).parts[:1]  # no linked folder is entered
         if path.name != "qna.yaml":
             message = f"{path.name} is ignored: a leaf must be named qna.yaml"
             problems.append(_problem(name, "file-name", message, "Rename the file to qna.yaml.", "warning"))
-        elif not path.resolve().is_relative_to(root):
+        elif path.is_symlink() and not path.resolve().is_relative_to(root):
             message = "a link that leads out of the course is not read"
             problems.append(_problem(name, "link-outside", message, "Copy the file instead of linking it.", "warning"))
         elif not path.is_file():
             problems.append(_problem(name, "unreadable", "this is not an ordinary file", "Replace it by one."))
         elif (first and first[0] in TREES) or (alone and path.parent == course):
-            yield _Candidate(name, path)
+            yield _Candidate(name, path, base / relative.parent)
         else:
             inner = _course_of(path).relative_to(root).as_posix() if _tree_of(name) else ""
             hint = (
@@ -190,17 +194,14 @@ def _walk(course: Path, root: Path, problems: list[Problem]) -> Iterator[Path]:
             what = f"deeper than {MAX_DEPTH} folders" if depth > MAX_DEPTH else f"more than {MAX_FOLDERS:,} folders"
             problems.append(_problem(".", "too-large", f"the tree is {what}", "Name the folder of the course itself."))
             return
-        for name in [name for name in folders if (folder / name).is_symlink()]:
+        links = {name for name in folders if os.path.islink(os.path.join(here, name))}
+        for name in links:
             if name in TREES or _tree_of(folder.relative_to(course).as_posix()):
                 shown = _shown((folder / name).relative_to(course).as_posix())
                 message = "a linked folder is not entered"
                 problems.append(_problem(shown, "link", message, "Copy the folder instead of linking it.", "warning"))
-        skipped = {"out", SKIPPED} if top and depth == 0 else set()
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and name not in skipped and not (folder / name).is_symlink()
-        )
+        skipped = {"out", SKIPPED} | links if top and depth == 0 else links
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in skipped)
         yield from (folder / name for name in sorted(names) if name.lower() in ("qna.yaml", "qna.yml"))
 
 

@@ -91,6 +91,8 @@ def _count(place: Place, key: str, at_least: int, faults: Faults) -> None:
 
 
 def _unique(node: SequenceNode, name: str, faults: Faults) -> None:
+    if _differ_in(node, "question") or _differ_in(node, "context"):
+        return
     first: dict[object, int] = {}
     for number, item in enumerate(node.value, 1):
         before = first.setdefault(plain(item), number)
@@ -98,6 +100,17 @@ def _unique(node: SequenceNode, name: str, faults: Faults) -> None:
             line = node.value[before - 1].start_mark.line + 1
             message = f"{name}: number {number} is the same as number {before} (line {line})"
             faults.error(item.start_mark, "duplicate", message, "Change or remove one.")
+
+
+def _differ_in(node: SequenceNode, key: str) -> bool:
+    """Say whether the entries are mappings that each have another text under `key`; then no two can be the same."""
+    found = set()
+    for item in node.value:
+        value = fields(item).get(key) if isinstance(item, MappingNode) else None
+        if value is None or not isinstance(value[1], ScalarNode):
+            return False
+        found.add(value[1].value)
+    return len(found) == len(node.value)
 
 
 def text(place: Place, key: str, faults: Faults, *, may_be_empty: bool = False) -> str:
