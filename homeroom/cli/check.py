@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -26,7 +27,7 @@ def check(ctx: click.Context, paths: tuple[Path, ...], fix: bool, strict: str | 
 
         for change in mend(paths):
             say(f"mended {change.file}: {', '.join(change.changes)}")
-    result = check_paths(paths, strict=strict == "instructlab")
+    result = check_paths(paths, strict=strict == "instructlab", processes=os.cpu_count() or 1)
     if as_json or form == "json":
         print_json(result.to_json())
     elif form == "sarif":

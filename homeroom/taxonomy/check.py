@@ -49,17 +49,18 @@ class CheckResult:
         return {"version": self.version, "ok": self.ok, "leaves": list(self.leaves), "problems": problems}
 
 
-def check(paths: Iterable[Path], *, strict: bool = False) -> CheckResult:
+def check(paths: Iterable[Path], *, strict: bool = False, processes: int = 1) -> CheckResult:
     """Check courses, folders inside them and single `qna.yaml` files; never raises for what they hold.
 
     Args:
         paths: What to check.
         strict: Count as an error what the lint of InstructLab's own tools refuses in files of version 2 and 3.
+        processes: How many may read a large taxonomy at once.
     """
     leaves: dict[Path, Leaf] = {}
     problems: list[Problem] = []
     for path in paths:
-        taxonomy = read_taxonomy(path, look=partial(_look, strict=strict))
+        taxonomy = read_taxonomy(path, look=partial(_look, strict=strict), processes=processes)
         allowed, found = _allowed_licences(taxonomy.course, path)
         found += [*taxonomy.problems, *_attributions(taxonomy, path, allowed), *_collisions(taxonomy)]
         inside = boundary(taxonomy.course)

@@ -12,8 +12,11 @@ nothing happens" is the complaint that InstructLab's users had most.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +33,7 @@ __all__ = ["Problem", "Taxonomy", "read_taxonomy"]
 TREES: tuple[Tree, ...] = ("knowledge", "compositional_skills")
 SKIPPED = "foundational_skills"
 MAX_LEAVES = 10_000
+MANY = 1_000  # leaves from which on a second process is worth its start
 MAX_FOLDERS = 50_000
 MAX_DEPTH = 32  # folders below each other
 
@@ -57,24 +61,25 @@ def no_look(path: Path, content: bytes, top: Node | None, faults: Faults) -> Non
     """A `Look` that has nothing to say."""
 
 
-def read_taxonomy(course: Path, *, look: Look = no_look) -> Taxonomy:
+def read_taxonomy(course: Path, *, look: Look = no_look, processes: int = 1) -> Taxonomy:
     """Read every leaf of a course, or of the folder or single `qna.yaml` of one that `course` is.
 
     Problems name files relative to `course`; leaves are named relative to the course that holds them. `look` may add
-    problems about a file while its content is at hand.
+    problems about a file while its content is at hand; with several `processes`, used for large taxonomies alone, it
+    must be something that can be sent to another process.
     """
     leaves: list[Leaf] = []
     problems: list[Problem] = []
     files: list[str] = []
     names: dict[str, str] = {}
     root = _course_of(course)
-    for file in _candidates(course, root, problems):
-        if len(files) == MAX_LEAVES:
-            problems.append(_problem(file.name, "too-many", f"more than {MAX_LEAVES:,} leaves", "Split the taxonomy."))
-            break
+    found = list(islice(_candidates(course, root, problems), MAX_LEAVES + 1))
+    if len(found) > MAX_LEAVES:
+        name = found.pop().name
+        problems.append(_problem(name, "too-many", f"more than {MAX_LEAVES:,} leaves", "Split the taxonomy."))
+    for file, (leaf, faults) in zip(found, _read_all(found, root, look, processes), strict=True):
         files.append(file.name)
-        leaf, found = read_file(file.path, name=file.name, folder=file.folder, root=root, look=look)
-        problems += found
+        problems += faults
         if leaf:
             leaves.append(leaf)
             names[leaf.path] = file.name
@@ -90,9 +95,22 @@ def read_taxonomy(course: Path, *, look: Look = no_look) -> Taxonomy:
     )
 
 
-def read_file(
-    path: Path, *, name: str, folder: Path, root: Path, look: Look = no_look
-) -> tuple[Leaf | None, list[Problem]]:
+Read = tuple[Leaf | None, list[Problem]]
+
+
+def _read_all(files: list[_Candidate], root: Path, look: Look, processes: int) -> Iterable[Read]:
+    read = partial(_read_one, root=root, look=look)
+    if processes == 1 or len(files) < MANY:
+        return map(read, files)
+    with ProcessPoolExecutor(processes) as pool:
+        return list(pool.map(read, files, chunksize=100))
+
+
+def _read_one(file: _Candidate, *, root: Path, look: Look) -> Read:
+    return read_file(file.path, name=file.name, folder=file.folder, root=root, look=look)
+
+
+def read_file(path: Path, *, name: str, folder: Path, root: Path, look: Look = no_look) -> Read:
     """Read one `qna.yaml`; `name` is what problems call it, `folder` where it lies, resolved, `root` the course."""
     faults = Faults(name)
     try:
