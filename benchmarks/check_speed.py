@@ -2,7 +2,7 @@
 
 Makes a taxonomy in a temporary folder (half knowledge with five contexts of three questions, half skills), checks it
 whole, and validates a sample of the same files with instructlab-schema as it ships, one process, one run. Writes
-`results/check-speed.json`. Needs `make differential` once, for instructlab-schema; without it only our time is taken.
+`results/check-speed.json`. instructlab-schema comes with `make setup`; without it only our time is taken.
 """
 
 from __future__ import annotations

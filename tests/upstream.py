@@ -1,4 +1,4 @@
-"""InstructLab's own verdict on a `qna.yaml`, for tests that compare ours with it (`make differential`).
+"""InstructLab's own verdict on a `qna.yaml`, for tests that compare ours with it.
 
 The packages are for development only: instructlab-schema needs yamllint, which is GPL. Nothing in `homeroom/` imports
 them. yamllint runs in this process, where instructlab-schema starts it once a file; a test shows that it says the same.
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-taxonomy = pytest.importorskip("instructlab.schema.taxonomy", reason="needs instructlab-schema: make differential")
-linter = pytest.importorskip("yamllint.linter", reason="needs yamllint: make differential")
+taxonomy = pytest.importorskip("instructlab.schema.taxonomy", reason="needs instructlab-schema: make setup")
+linter = pytest.importorskip("yamllint.linter", reason="needs yamllint: make setup")
 config = pytest.importorskip("yamllint.config")
 CONFIG = config.YamlLintConfig(taxonomy.DEFAULT_YAMLLINT_CONFIG)
 

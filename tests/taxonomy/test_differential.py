@@ -16,7 +16,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 
-pytest.importorskip("instructlab.schema.taxonomy", reason="needs instructlab-schema: make differential")
+pytest.importorskip("instructlab.schema.taxonomy", reason="needs instructlab-schema: make setup")
 
 from qna_mutations import BASES, dump, single_faults, some_files, some_spacing
 from upstream import Verdict, verdict, whole_verdict
