@@ -14,6 +14,7 @@ from pathlib import Path
 
 from yaml.nodes import Node
 
+from homeroom.core.errors import MachineError
 from homeroom.core.files import write_text
 from homeroom.core.types import Leaf
 from homeroom.taxonomy.attribution import skeleton
@@ -32,21 +33,27 @@ class Change:
 
 
 def mend(paths: Iterable[Path]) -> list[Change]:
-    """Mend every leaf below the paths and return what changed, in the order of the tree."""
+    """Mend every leaf below the paths and return what changed, in the order of the tree.
+
+    Raises:
+        MachineError: a file cannot be written; it is as it was.
+    """
     found: list[Change] = []
     for path in paths:
         files: list[tuple[Path, bytes]] = []
-
-        def note(
-            file: Path, content: bytes, top: Node | None, faults: Faults, files: list[tuple[Path, bytes]] = files
-        ) -> None:
-            if not any(p.code == "folder-name" and p.severity == "error" for p in faults.found):
-                files.append((file, content))
-
-        root = read_taxonomy(path, look=note).course
+        root = read_taxonomy(path, look=partial(_note, files)).course
         for file, content in files:
-            found += _mend_file(file, content, root)
+            try:
+                found += _mend_file(file, content, root)
+            except OSError as error:
+                hint = "Look at its permissions, and at the room on the disk; what was mended before it stays so."
+                raise MachineError(f"cannot be written ({error.strerror})", where=str(file), hint=hint) from None
     return found
+
+
+def _note(files: list[tuple[Path, bytes]], file: Path, content: bytes, top: Node | None, faults: Faults) -> None:
+    if not any(p.code == "folder-name" and p.severity == "error" for p in faults.found):
+        files.append((file, content))
 
 
 def _mend_file(file: Path, content: bytes, root: Path) -> list[Change]:

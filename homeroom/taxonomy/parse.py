@@ -240,6 +240,10 @@ def _syntax_error(error: yaml.MarkedYAMLError, faults: Faults) -> None:
         hint = "A text with a colon and a space in it needs quotes, or `>-` and the text on the next line."
     elif "start any token" in what:
         hint = "A tab, or a text that begins with @, ` or %: indent with spaces and put the text in quotes."
+    elif "expected ':'" in what:
+        hint = "A line that is neither `key: text` nor part of a text: indent it more, or put the text in quotes."
+    elif "block end" in what or "block mapping" in what or "block collection" in what:
+        hint = "The indentation changes here: keys of one entry, and hyphens of one list, begin in the same column."
     elif "document" in what and "expected" in what:
         hint = "One file holds one leaf: remove the second `---`, and quote texts that end too early."
     faults.error(error.problem_mark or error.context_mark, "syntax", f"not valid YAML: {what}", hint)

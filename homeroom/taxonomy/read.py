@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -102,7 +103,8 @@ def _read_all(files: list[_Candidate], root: Path, look: Look, processes: int) -
     read = partial(_read_one, root=root, look=look)
     if processes == 1 or len(files) < MANY:
         return map(read, files)
-    with ProcessPoolExecutor(processes) as pool:
+    # A fresh process each: one that is forked beside threads may hang.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         return list(pool.map(read, files, chunksize=100))
 
 

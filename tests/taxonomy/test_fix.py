@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from qna_files import ATTRIBUTION, KNOWLEDGE, SKILL, put
 from qna_mutations import BASES, STYLES, dump, some_values
 
+from homeroom.core.errors import MachineError
 from homeroom.taxonomy.check import check
 from homeroom.taxonomy.fix import fix_text
 from homeroom.taxonomy.mend import mend
@@ -207,3 +208,15 @@ def test_windows_and_utf_16_files_are_written_as_utf_8(tmp_path):
     path = put(tmp_path, KNOWLEDGE.replace("boats", "bôats", 1).replace("\n", "\r\n").encode("utf-16"))
     mend([tmp_path])
     assert path.read_bytes() == KNOWLEDGE.replace("boats", "bôats", 1).encode()
+
+
+def test_a_disk_that_is_full_leaves_the_old_file(tmp_path, monkeypatch):
+    path = put(tmp_path, KNOWLEDGE.replace("me\n", "me \n"))
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("homeroom.core.files.os.replace", full)
+    with pytest.raises(MachineError, match="No space left on device"):
+        mend([tmp_path])
+    assert path.read_text() == KNOWLEDGE.replace("me\n", "me \n")

@@ -86,3 +86,14 @@ def test_the_json_of_a_problem_has_every_field_of_the_contract(course):
     put(course, "a: 1\n")
     (first, *_) = json.loads(json.dumps(check([course]).to_json()))["problems"]
     assert list(first) == ["file", "line", "column", "code", "message", "hint", "severity"]
+
+
+def test_several_processes_find_what_one_finds(course, monkeypatch):
+    for number in range(6):
+        text = SKILL.replace("Say", f"In {number}, say").replace("me\n", "me \n", number % 2)
+        put(course, text if number < 5 else "a: [\n", f"compositional_skills/s{number}")
+    monkeypatch.setattr("homeroom.taxonomy.read.MANY", 3)
+    alone, together = check([course], strict=True), check([course], strict=True, processes=2)
+    assert alone == together
+    assert len(alone.leaves) == 4
+    assert {p.code for p in alone.problems} == {"attribution", "trailing-space", "syntax"}
