@@ -240,6 +240,8 @@ def _syntax_error(error: yaml.MarkedYAMLError, faults: Faults) -> None:
         hint = "A text with a colon and a space in it needs quotes, or `>-` and the text on the next line."
     elif "start any token" in what:
         hint = "A tab, or a text that begins with @, ` or %: indent with spaces and put the text in quotes."
+    elif "chomping" in what:
+        hint = "After | or > the text begins on the next line, indented; or put the text in quotes."
     elif "expected ':'" in what:
         hint = "A line that is neither `key: text` nor part of a text: indent it more, or put the text in quotes."
     elif "block end" in what or "block mapping" in what or "block collection" in what:
