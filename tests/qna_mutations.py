@@ -206,7 +206,10 @@ SPACED = [  # what is looked for, and what may stand there instead without chang
 @st.composite
 def some_spacing(draw: st.DrawFn) -> str:
     """Draw a good knowledge file whose white space a lint may dislike."""
-    text = dump(KNOWLEDGE, indent=draw(st.sampled_from([2, 4])))
+    style = draw(
+        st.sampled_from([{"indent": 2}, {"indent": 2}, {"indent": 4}, {"default_flow_style": True, "width": 50}])
+    )
+    text = dump(KNOWLEDGE, **style)
     if draw(st.booleans()):  # lists one step in, as most people write them
         text = re.sub(r"(?m)^( *)(?=- |  )", r"\1  ", text) if draw(st.booleans()) else re.sub(r"(?m)^", "  ", text)
     for _ in range(draw(st.sampled_from([0, 1, 1, 2, 3]))):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from homeroom.taxonomy.parse import Loader
+from homeroom.taxonomy.parse import Loader, nodes
 
 MAX_EMPTY_LINES = 2
 BLANKS = " \t\x0b\x0c\r"  # what counts as a space at the end of a line
@@ -133,9 +133,14 @@ class _Indentation:
         self.lines = text.split("\n")
         self.step: int | None = None
         self.lists_are_indented: bool | None = None
+        self.began: dict[int, int] = {}  # a line that goes on with a text -> the line where that text begins
 
     def check(self, top: Node) -> Iterator[Complaint]:
         """Yield what does not stand where the lines before it would have it."""
+        for node in nodes(top):
+            if isinstance(node, ScalarNode) and node.style not in ("|", ">"):
+                for line in range(node.start_mark.line + 1, node.end_mark.line + 1):
+                    self.began.setdefault(line, node.start_mark.line)
         yield from self._node(top, 0)
 
     def _node(self, node: Node, wanted: int) -> Iterator[Complaint]:
@@ -182,8 +187,10 @@ class _Indentation:
         yield from self._node(item, self._stepped(column, start.column) if on_own_line else start.column)
 
     def _flow(self, node: MappingNode | SequenceNode) -> Iterator[Complaint]:
-        line = self.lines[node.start_mark.line]
-        indent = len(line) - len(line.lstrip(" "))
+        number = node.start_mark.line
+        while number in self.began:
+            number = self.began[number]
+        indent = len(self.lines[number]) - len(self.lines[number].lstrip(" "))
         first = (node.value[0][0] if isinstance(node, MappingNode) else node.value[0]) if node.value else None
         if first is not None and first.start_mark.line != node.start_mark.line:
             wanted = self._stepped(indent, first.start_mark.column)
