@@ -130,7 +130,7 @@ class _Indentation:
     """Walks the nodes in the order of the text; the first indented thing sets the step that all others must keep."""
 
     def __init__(self, text: str) -> None:
-        self.lines = text.split("\n")
+        self.lines = re.split("[\n\x85\u2028\u2029]", text)  # what YAML counts as lines
         self.step: int | None = None
         self.lists_are_indented: bool | None = None
         self.began: dict[int, int] = {}  # a line that goes on with a text -> the line where that text begins
