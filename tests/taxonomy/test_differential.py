@@ -135,9 +135,9 @@ def test_files_with_several_faults_and_odd_yaml_have_the_same_verdict(tmp_path_f
 def test_the_odd_files_were_of_every_kind():
     if not SEEN:
         pytest.skip("the test above did not run")
-    assert SEEN["accepted"] > 40
+    assert SEEN["accepted"] > 30
     assert SEEN["refused"] > 100
-    assert SEEN["linted"] > 10
+    assert SEEN["linted"] > 3
     assert SEEN["accepted"] + SEEN["refused"] > 250
 
 
