@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything below works in .venv, which `make setup` makes and keeps up to date.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint fix golden bench build docs lock clean
+.PHONY: help setup demo test differential lint fix golden bench build docs lock clean
 
 # The Python to set up with: PYTHON=... if given, else that of .venv, else the first of these that runs.
 PYTHON ?=
@@ -13,7 +13,7 @@ COURSE ?= demo-course
 ARGS ?=
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup:  ## .venv with pinned packages, and the torch build that fits this machine
 	@for python in $(PYTHON) $(if $(PYTHON),,.venv/bin/python python3.11 python3.12 python3.13 python3); do \
@@ -28,6 +28,9 @@ demo: setup  ## teach the shipped insurance handbook to the small student and sh
 
 test: setup  ## the tests, in under four minutes on two cores
 	$(VENV)/python -m pytest $(ARGS)
+
+differential: setup  ## our verdict on taxonomies against InstructLab's, on thousands of files (minutes)
+	HOMEROOM_DIFFERENTIAL=full $(VENV)/python -m pytest tests/taxonomy/test_differential.py $(ARGS)
 
 lint: setup  ## what CI checks besides the tests
 	$(VENV)/ruff check .

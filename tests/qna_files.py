@@ -11,6 +11,7 @@ KNOWLEDGE = "version: 3\ncreated_by: me\ndomain: boats\ndocument_outline: About 
 SKILL = "version: 3\ncreated_by: me\ntask_description: Make it kind\nseed_examples:\n" + "".join(
     f"  - question: Say {n} kindly.\n    answer: Please, {n}.\n" for n in range(5)
 )
+ATTRIBUTION = "Title of work: -\nLink to work: -\nLicense of the work: MIT\nCreator names: me\n"
 
 
 def put(course, text, folder="knowledge/boats", name="qna.yaml"):

@@ -38,6 +38,21 @@ class Student:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Taxonomy:
+    """What a contribution may be."""
+
+    licences: tuple[str, ...] = (  # SPDX; InstructLab's list. `check` warns of any other
+        "Apache-2.0",
+        "MIT",
+        "CC0-1.0",
+        "CC-PDDC",  # the public domain
+        "CC-BY-4.0",
+        "CC-BY-SA-4.0",
+        "CDLA-Permissive-2.0",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Documents:
     """How documents are cut."""
 
@@ -121,6 +136,7 @@ class Recipe:
     version: int = 1
     teacher: Teacher = field(default_factory=Teacher)
     student: Student = field(default_factory=Student)
+    taxonomy: Taxonomy = field(default_factory=Taxonomy)
     documents: Documents = field(default_factory=Documents)
     exam: Exam = field(default_factory=Exam)
     samples: Samples = field(default_factory=Samples)

@@ -46,6 +46,8 @@ class Source:
     repo: str  # folder relative to the leaf, absolute folder, or git URL
     commit: str = ""
     patterns: tuple[str, ...] = ("*",)
+    urls: tuple[str, ...] = ()  # https addresses of single files, beside those that the patterns find
+    licences: tuple[tuple[str, str], ...] = ()  # (pattern or address, its licence), where the leaf gives one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,24 +1,37 @@
 """What `homeroom check` says of a taxonomy: the schema's verdict, and what a person would like to know beside it.
 
 Errors are those of `rules.py` and a document that is not there. The rest are warnings: white space that InstructLab's
-own tools refuse, no attribution, seed examples that contradict each other. Nothing is cloned or fetched.
+own tools refuse (errors with `strict`), an attribution that says too little, a licence that the course does not allow,
+folders that are taken for one another, seed examples that contradict each other. Nothing is cloned or fetched.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from yaml.nodes import Node
+
+from homeroom.core.config import Taxonomy as Settings
+from homeroom.core.config import read_recipe
 from homeroom.core.errors import ContentError
 from homeroom.core.sources import boundary, find_files, is_git_address, local_folder
 from homeroom.core.types import Leaf
-from homeroom.taxonomy.parse import MAX_BYTES, Place
+from homeroom.taxonomy.attribution import MAX_BYTES, check_attribution, licence_fault
+from homeroom.taxonomy.formats import format_problem
+from homeroom.taxonomy.lint import line_ends, lint
+from homeroom.taxonomy.names import collisions
+from homeroom.taxonomy.parse import Place, loader_of
 from homeroom.taxonomy.problem import Faults, Problem
 from homeroom.taxonomy.read import Taxonomy, read_taxonomy
+from homeroom.taxonomy.rules import version_of
 
-MAX_LINES = 20  # of one kind of white space, listed in one file
+__all__ = ["CheckResult", "check", "format_problem"]
+
+MAX_LINES = 20  # that end in white space, listed in one file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,21 +49,27 @@ class CheckResult:
         return {"version": self.version, "ok": self.ok, "leaves": list(self.leaves), "problems": problems}
 
 
-def check(paths: Iterable[Path]) -> CheckResult:
-    """Check courses, folders inside them and single `qna.yaml` files; never raises for what they hold."""
+def check(paths: Iterable[Path], *, strict: bool = False, processes: int = 1) -> CheckResult:
+    """Check courses, folders inside them and single `qna.yaml` files; never raises for what they hold.
+
+    Args:
+        paths: What to check.
+        strict: Count as an error what the lint of InstructLab's own tools refuses in files of version 2 and 3.
+        processes: How many may read a large taxonomy at once.
+    """
     leaves: dict[Path, Leaf] = {}
     problems: list[Problem] = []
     for path in paths:
-        taxonomy = read_taxonomy(path)
-        found = [*taxonomy.problems]
-        for name in taxonomy.files:
-            found += _beside_schema(path / name if path.is_dir() else path, name)
+        taxonomy = read_taxonomy(path, look=partial(_look, strict=strict), processes=processes)
+        allowed, found = _allowed_licences(taxonomy.course, path)
+        found += [*taxonomy.problems, *_attributions(taxonomy, path, allowed), *_collisions(taxonomy)]
+        inside = boundary(taxonomy.course)
         for leaf in taxonomy.leaves:
-            found += _document_problems(leaf, taxonomy, path)
-        found += _contradictions(taxonomy, path)
+            found += _document_problems(leaf, taxonomy, inside, allowed)
+        found += _contradictions(taxonomy)
         refused = {p.file for p in found if p.severity == "error"}
         for leaf in taxonomy.leaves:
-            if _file_of(leaf, taxonomy, path) not in refused:
+            if taxonomy.names[leaf.path] not in refused:
                 leaves[taxonomy.course / leaf.path] = leaf
         base = path if path.is_dir() else path.parent
         problems += [replace(p, file=_joined(base, p.file)) for p in found]
@@ -59,78 +78,101 @@ def check(paths: Iterable[Path]) -> CheckResult:
     return CheckResult(ok=ok, leaves=tuple(sorted(leaf.path for leaf in leaves.values())), problems=tuple(unique))
 
 
-def format_problem(problem: Problem) -> str:
-    """Return one problem as compilers write them, so that editors can jump to it.
-
-    Example:
-        >>> format_problem(Problem(file="a/qna.yaml", line=3, column=5, code="empty", message="answer is empty"))
-        'a/qna.yaml:3:5: error: answer is empty [empty]'
-    """
-    text = f"{problem.file}:{problem.line}:{problem.column}: {problem.severity}: {problem.message} [{problem.code}]"
-    return f"{text}\n  -> {problem.hint}" if problem.hint else text
-
-
 def _joined(base: Path, name: str) -> str:
-    return Path(os.path.normpath(base / name)).as_posix()
+    return os.path.normpath(os.path.join(base, name)).replace(os.sep, "/")
 
 
-def _file_of(leaf: Leaf, taxonomy: Taxonomy, path: Path) -> str:
-    """Return what the problems of a leaf call its file: its name relative to the path that was given."""
-    base = path.resolve() if path.is_dir() else path.resolve().parent
-    return Path(os.path.relpath(taxonomy.course / leaf.path / "qna.yaml", base)).as_posix()
-
-
-# -- white space and attribution ---------------------------------------------------------------------------------
+# -- each file, while it is at hand -----------------------------------------------------------------------------------
 
 _LINT = "InstructLab's own tools refuse this in version 2 and 3."
+_HINTS = {
+    "trailing-space": f"Remove it, or let --fix do so. {_LINT}",
+    "final-newline": f"Add a line end, or let --fix do so. {_LINT}",
+}
 
 
-def _beside_schema(path: Path, name: str) -> list[Problem]:
-    faults = Faults(name)
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES)
-    except OSError:
-        return []  # said by read_taxonomy
+def _look(path: Path, content: bytes, top: Node | None, faults: Faults, *, strict: bool) -> None:
+    """Add what the schema does not speak of: byte order mark, line ends, white space; all of the lint if `strict`."""
     if content.startswith(b"\xef\xbb\xbf"):
         faults.warning(None, "byte-order-mark", "the file begins with a byte order mark", "Save it as plain UTF-8.")
-    lines = content.decode("utf-8", "replace").split("\n")
-    if any(line.endswith("\r") for line in lines):
-        number = next(i for i, line in enumerate(lines) if line.endswith("\r"))
-        hint = f"Save the file with Unix line ends. {_LINT}"
-        faults.warning(Place(number, len(lines[number]) - 1), "line-ends", "lines end with CR LF (Windows)", hint)
-    lines = [line.removesuffix("\r") for line in lines]
-    trailing = [(i, len(line.rstrip())) for i, line in enumerate(lines) if line != line.rstrip()]
-    tabs = [(i, line.index("\t")) for i, line in enumerate(lines) if "\t" in line.rstrip()]
-    for found, code, message in ((trailing, "trailing-space", "white space ends the line"), (tabs, "tab", "a tab")):
-        for number, (i, column) in enumerate(found[:MAX_LINES], 1):
-            more = f", and {len(found) - MAX_LINES} more lines" if number == MAX_LINES < len(found) else ""
-            hint = f"Remove it. {_LINT}" if code == "trailing-space" else "Use spaces."
-            faults.warning(Place(i, column), code, message + more, hint)
-    if content and lines[-1]:
-        place = Place(len(lines) - 1, len(lines[-1]))
-        faults.warning(place, "final-newline", "the last line does not end", f"Add a line end. {_LINT}")
-    attribution = path.parent / "attribution.txt"
-    if not attribution.is_file() or not attribution.stat().st_size:
-        hint = "Write Title of work, Link to work, License of the work and Creator names; `-` for your own work."
-        faults.warning(None, "attribution", "there is no attribution.txt beside it, or it is empty", hint)
-    return faults.found
+    text = content.decode("utf-8", "replace")
+    at = text.find("\r")
+    if at >= 0:
+        place = Place(text.count("\n", 0, at), at - text.rfind("\n", 0, at) - 1)
+        hint = "Save the file with Unix line ends, or let --fix do so."
+        faults.warning(place, "line-ends", "lines end with CR LF (Windows)", hint)
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if strict and top is not None and version_of(top) > 1:
+        for complaint in lint(text, top, loader_of(text)):
+            faults.error(complaint, complaint.code, complaint.message, _HINTS.get(complaint.code, _LINT))
+        return
+    if not content:
+        return
+    for number, complaint in enumerate(line_ends(text), 1):
+        if number > MAX_LINES:
+            faults.warning(complaint, complaint.code, "white space ends more lines", _HINTS[complaint.code])
+            return
+        faults.warning(complaint, complaint.code, complaint.message, _HINTS[complaint.code])
 
 
-# -- documents and contradictions --------------------------------------------------------------------------------
+# -- what lies beside it -----------------------------------------------------------------------------------------
 
 
-def _document_problems(leaf: Leaf, taxonomy: Taxonomy, path: Path) -> list[Problem]:
-    """Return an error for each pattern of a local source that no file matches; git addresses are not looked at."""
+def _allowed_licences(course: Path, path: Path) -> tuple[Collection[str], list[Problem]]:
+    """Return what the course's recipe allows, and the recipe's fault where it has one."""
+    try:
+        return read_recipe(course).taxonomy.licences, []
+    except ContentError as error:
+        base = path.resolve() if path.is_dir() else path.resolve().parent
+        faults = Faults(os.path.relpath(course / "recipe.yaml", base))
+        faults.error(None, "recipe", error.message, error.hint)
+        return Settings().licences, faults.found
+
+
+def _attributions(taxonomy: Taxonomy, path: Path, allowed: Collection[str]) -> list[Problem]:
+    found = []
+    base = path if path.is_dir() else path.parent
+    for name in taxonomy.files:
+        file = os.path.join(base, os.path.dirname(name), "attribution.txt")
+        content = None
+        try:
+            if os.path.isfile(file):  # a pipe would be read for ever
+                with open(file, "rb") as opened:
+                    content = opened.read(MAX_BYTES)
+        except OSError:
+            pass  # as good as missing
+        faults = Faults(name if not content else f"{name.removesuffix('qna.yaml')}attribution.txt")
+        check_attribution(content, allowed, faults)
+        found += faults.found
+    return found
+
+
+def _collisions(taxonomy: Taxonomy) -> list[Problem]:
+    files = {name.removesuffix("qna.yaml").rstrip("/"): name for name in taxonomy.files}
+    found = []
+    for leaf, folder, other, why in collisions(files):
+        faults = Faults(files[leaf])
+        faults.warning(None, "collision", f"the folders {folder!r} and {other!r} {why}", "Rename one of them.")
+        found += faults.found
+    return found
+
+
+def _document_problems(leaf: Leaf, taxonomy: Taxonomy, inside: Path, allowed: Collection[str]) -> list[Problem]:
+    """Return an error for each pattern of a local source that no file matches; addresses are not looked at."""
     source = leaf.source
-    if source is None or is_git_address(source.repo):
+    if source is None or (is_git_address(source.repo) and not source.licences):
         return []
-    faults = Faults(_file_of(leaf, taxonomy, path))
+    faults = Faults(taxonomy.names[leaf.path])
     at = Place(_line_of("document:", taxonomy.course / leaf.path / "qna.yaml"), 0)
+    for name, licence in source.licences:
+        why = licence_fault(licence, allowed)
+        if why:
+            hint = f"Allowed here: {', '.join(allowed)} (taxonomy.licences in the recipe)."
+            faults.warning(at, "licence", f"{name}: {why}", hint)
     try:
         folder = local_folder(source.repo, leaf=leaf.path, course=taxonomy.course)
         for pattern in source.patterns:
-            if not find_files(folder, pattern, inside=boundary(taxonomy.course)):
+            if not find_files(folder, pattern, inside=inside):
                 shown = pattern if source.repo == "." else f"{source.repo}/{pattern}"
                 hint = "Put the file there, or correct the name; it is relative to the folder of the qna.yaml."
                 faults.error(at, "missing-document", f"the document {shown} does not exist", hint)
@@ -144,7 +186,7 @@ def _line_of(start: str, path: Path) -> int:
         return next((number for number, line in enumerate(file) if line.startswith(start)), 0)
 
 
-def _contradictions(taxonomy: Taxonomy, path: Path) -> list[Problem]:
+def _contradictions(taxonomy: Taxonomy) -> list[Problem]:
     """Return a warning where two leaves answer the same question, without a context to tell them apart, differently."""
     first: dict[str, tuple[Leaf, str]] = {}
     problems = []
@@ -155,7 +197,7 @@ def _contradictions(taxonomy: Taxonomy, path: Path) -> list[Problem]:
                 key += "\0" + " ".join(seed.context.casefold().split())
             other, answer = first.setdefault(key, (leaf, seed.answer))
             if other.path != leaf.path and answer.casefold().split() != seed.answer.casefold().split():
-                faults = Faults(_file_of(leaf, taxonomy, path))
+                faults = Faults(taxonomy.names[leaf.path])
                 message = f"{seed.question[:80]!r} is answered otherwise in {other.path}"
                 faults.warning(None, "contradiction", message, "Make the questions differ, or the answers agree.")
                 problems += faults.found

@@ -12,14 +12,19 @@ nothing happens" is the complaint that InstructLab's users had most.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
-from yaml.nodes import MappingNode
+from yaml.nodes import MappingNode, Node
 
 from homeroom.core.types import Leaf
+from homeroom.taxonomy.names import check_folder_name
 from homeroom.taxonomy.parse import MAX_BYTES, fields, parse
 from homeroom.taxonomy.problem import Faults, Problem
 from homeroom.taxonomy.rules import Tree, read_leaf
@@ -29,6 +34,7 @@ __all__ = ["Problem", "Taxonomy", "read_taxonomy"]
 TREES: tuple[Tree, ...] = ("knowledge", "compositional_skills")
 SKIPPED = "foundational_skills"
 MAX_LEAVES = 10_000
+MANY = 1_000  # leaves from which on a second process is worth its start
 MAX_FOLDERS = 50_000
 MAX_DEPTH = 32  # folders below each other
 
@@ -41,6 +47,7 @@ class Taxonomy:
     problems: tuple[Problem, ...]
     course: Path  # the folder that the leaves' paths are relative to
     files: tuple[str, ...] = ()  # every qna.yaml that was read, relative to the path that was given
+    names: dict[str, str] = field(default_factory=dict)  # path of a leaf -> its file, as in `files`
 
     @property
     def ok(self) -> bool:
@@ -48,23 +55,35 @@ class Taxonomy:
         return not any(problem.severity == "error" for problem in self.problems)
 
 
-def read_taxonomy(course: Path) -> Taxonomy:
+Look = Callable[[Path, bytes, Node | None, Faults], None]  # told of each file: path, content, top node if it parses
+
+
+def no_look(path: Path, content: bytes, top: Node | None, faults: Faults) -> None:
+    """A `Look` that has nothing to say."""
+
+
+def read_taxonomy(course: Path, *, look: Look = no_look, processes: int = 1) -> Taxonomy:
     """Read every leaf of a course, or of the folder or single `qna.yaml` of one that `course` is.
 
-    Problems name files relative to `course`; leaves are named relative to the course that holds them.
+    Problems name files relative to `course`; leaves are named relative to the course that holds them. `look` may add
+    problems about a file while its content is at hand; with several `processes`, used for large taxonomies alone, it
+    must be something that can be sent to another process.
     """
     leaves: list[Leaf] = []
     problems: list[Problem] = []
     files: list[str] = []
+    names: dict[str, str] = {}
     root = _course_of(course)
-    for file in _candidates(course, root, problems):
-        if len(files) == MAX_LEAVES:
-            problems.append(_problem(file.name, "too-many", f"more than {MAX_LEAVES:,} leaves", "Split the taxonomy."))
-            break
+    found = list(islice(_candidates(course, root, problems), MAX_LEAVES + 1))
+    if len(found) > MAX_LEAVES:
+        name = found.pop().name
+        problems.append(_problem(name, "too-many", f"more than {MAX_LEAVES:,} leaves", "Split the taxonomy."))
+    for file, (leaf, faults) in zip(found, _read_all(found, root, look, processes), strict=True):
         files.append(file.name)
-        leaf, found = read_file(file.path, name=file.name, root=root)
-        leaves += [leaf] if leaf else []
-        problems += found
+        problems += faults
+        if leaf:
+            leaves.append(leaf)
+            names[leaf.path] = file.name
     if not files and not any(problem.severity == "error" for problem in problems):
         hint = "A leaf is a file like knowledge/insurance/claims/qna.yaml; `homeroom init` makes an example."
         problems.append(_problem(".", "no-leaf", "no qna.yaml found under knowledge/ or compositional_skills/", hint))
@@ -73,11 +92,28 @@ def read_taxonomy(course: Path) -> Taxonomy:
         problems=tuple(sorted(problems, key=lambda p: (p.file, p.line, p.column))),
         course=root,
         files=tuple(files),
+        names=names,
     )
 
 
-def read_file(path: Path, *, name: str, root: Path) -> tuple[Leaf | None, list[Problem]]:
-    """Read one `qna.yaml`; `name` is what problems call it, `root` the course."""
+Read = tuple[Leaf | None, list[Problem]]
+
+
+def _read_all(files: list[_Candidate], root: Path, look: Look, processes: int) -> Iterable[Read]:
+    read = partial(_read_one, root=root, look=look)
+    if processes == 1 or len(files) < MANY:
+        return map(read, files)
+    # A fresh process each: one that is forked beside threads may hang.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(read, files, chunksize=100))
+
+
+def _read_one(file: _Candidate, *, root: Path, look: Look) -> Read:
+    return read_file(file.path, name=file.name, folder=file.folder, root=root, look=look)
+
+
+def read_file(path: Path, *, name: str, folder: Path, root: Path, look: Look = no_look) -> Read:
+    """Read one `qna.yaml`; `name` is what problems call it, `folder` where it lies, resolved, `root` the course."""
     faults = Faults(name)
     try:
         with path.open("rb") as file:
@@ -85,24 +121,20 @@ def read_file(path: Path, *, name: str, root: Path) -> tuple[Leaf | None, list[P
     except OSError as error:
         faults.error(None, "unreadable", f"cannot be read ({error.strerror})")
         return None, faults.found
-    folder = path.parent.resolve()
     relative = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else folder.name
-    if " " in relative:
-        faults.warning(None, "folder-name", f"the folder name {relative!r} has a space in it", "Use _ instead.")
-    if not relative.isprintable():
-        faults.error(
-            None, "folder-name", f"the folder name {relative!r} has characters that cannot be shown", "Rename it."
-        )
-        return None, faults.found
-    top = parse(content, faults)
+    check_folder_name(relative, faults)
+    top = None if faults.has_error else parse(content, faults)
+    look(path, content, top, faults)
     if top is None:
         return None, faults.found
-    tree = _tree_of(relative)
-    if tree is None:  # a leaf on its own, outside any taxonomy: told apart as InstructLab does
-        has_document = isinstance(top, MappingNode) and "document" in fields(top)
-        tree = "knowledge" if has_document else "compositional_skills"
-    leaf = read_leaf(top, path=relative, tree=tree, faults=faults)
+    leaf = read_leaf(top, path=relative, tree=tree_of_leaf(relative, top), faults=faults)
     return (None if faults.has_error else leaf), faults.found
+
+
+def tree_of_leaf(relative: str, top: Node) -> Tree:
+    """Return which rules hold for a leaf: by its folder, else, on its own outside a taxonomy, by what it holds."""
+    has_document = isinstance(top, MappingNode) and "document" in fields(top)
+    return _tree_of(relative) or ("knowledge" if has_document else "compositional_skills")
 
 
 # -- which files are leaves --------------------------------------------------------------------------------------
@@ -112,6 +144,7 @@ def read_file(path: Path, *, name: str, root: Path) -> tuple[Leaf | None, list[P
 class _Candidate:
     name: str
     path: Path
+    folder: Path  # resolved
 
 
 def _course_of(path: Path) -> Path:
@@ -136,7 +169,7 @@ def _candidates(course: Path, root: Path, problems: list[Problem]) -> Iterator[_
     """Yield the files to read; say what is in the way or would be ignored."""
     if course.is_file():
         if course.name == "qna.yaml":
-            yield _Candidate(course.name, course)
+            yield _Candidate(course.name, course, course.resolve().parent)
         else:
             problems.append(_problem(course.name, "file-name", "a leaf must be named qna.yaml", "Rename the file."))
         return
@@ -146,19 +179,21 @@ def _candidates(course: Path, root: Path, problems: list[Problem]) -> Iterator[_
         )
         return
     alone = course.resolve().parent == root and _tree_of(course.resolve().relative_to(root).as_posix()) is None
+    base = course.resolve()
     for path in _walk(course, root, problems):
-        name = _shown(path.relative_to(course).as_posix())
-        first = path.parent.resolve().relative_to(root).parts[:1]
+        relative = path.relative_to(course)
+        name = _shown(relative.as_posix())
+        first = (base / relative.parent).relative_to(root).parts[:1]  # no linked folder is entered
         if path.name != "qna.yaml":
             message = f"{path.name} is ignored: a leaf must be named qna.yaml"
             problems.append(_problem(name, "file-name", message, "Rename the file to qna.yaml.", "warning"))
-        elif not path.resolve().is_relative_to(root):
+        elif path.is_symlink() and not path.resolve().is_relative_to(root):
             message = "a link that leads out of the course is not read"
             problems.append(_problem(name, "link-outside", message, "Copy the file instead of linking it.", "warning"))
         elif not path.is_file():
             problems.append(_problem(name, "unreadable", "this is not an ordinary file", "Replace it by one."))
         elif (first and first[0] in TREES) or (alone and path.parent == course):
-            yield _Candidate(name, path)
+            yield _Candidate(name, path, base / relative.parent)
         else:
             inner = _course_of(path).relative_to(root).as_posix() if _tree_of(name) else ""
             hint = (
@@ -179,17 +214,14 @@ def _walk(course: Path, root: Path, problems: list[Problem]) -> Iterator[Path]:
             what = f"deeper than {MAX_DEPTH} folders" if depth > MAX_DEPTH else f"more than {MAX_FOLDERS:,} folders"
             problems.append(_problem(".", "too-large", f"the tree is {what}", "Name the folder of the course itself."))
             return
-        for name in [name for name in folders if (folder / name).is_symlink()]:
+        links = {name for name in folders if os.path.islink(os.path.join(here, name))}
+        for name in links:
             if name in TREES or _tree_of(folder.relative_to(course).as_posix()):
                 shown = _shown((folder / name).relative_to(course).as_posix())
                 message = "a linked folder is not entered"
                 problems.append(_problem(shown, "link", message, "Copy the folder instead of linking it.", "warning"))
-        skipped = {"out", SKIPPED} if top and depth == 0 else set()
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and name not in skipped and not (folder / name).is_symlink()
-        )
+        skipped = {"out", SKIPPED} | links if top and depth == 0 else links
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in skipped)
         yield from (folder / name for name in sorted(names) if name.lower() in ("qna.yaml", "qna.yml"))
 
 
