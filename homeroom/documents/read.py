@@ -23,12 +23,8 @@ MAX_FILES = 2_000  # of one leaf
 _LEAF_FILES = ("qna.yaml", "attribution.txt")
 _OTHER_DOCUMENTS = frozenset(
     [
-        ".docx",
         ".doc",
-        ".odt",
         ".rtf",
-        ".epub",
-        ".pptx",
         ".ppt",
         ".odp",
         ".xlsx",

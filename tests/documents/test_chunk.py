@@ -9,7 +9,7 @@ import pytest
 from homeroom.core.config import Documents
 from homeroom.core.types import Document
 from homeroom.documents.chunk import chunk, num_words
-from homeroom.documents.formats import normalised
+from homeroom.documents.text import normalised
 
 
 def document(text):
