@@ -118,7 +118,10 @@ def markdown(pages: list[Page], outline: list[Outline] | None = None) -> str:
     for number, page in enumerate(bare):
         out.marks += PAGE
         _write_page(out, page, {at: level for (on, at), level in headings.items() if on == number}, body)
-    return re.sub(rf"(?<=[^\W\d_])-\n(\n?{PAGE}?)(?=[a-zß-öø-ÿ])", lambda m: m[1].replace("\n", ""), "".join(out.text))
+    return (
+        re.sub(rf"(?<=[^\W\d_])-\n(\n?{PAGE}?)(?=[a-zß-öø-ÿ])", lambda m: m[1].replace("\n", ""), "".join(out.text))
+        + out.marks
+    )
 
 
 # -- running heads -----------------------------------------------------------------------------------------------

@@ -1,23 +1,33 @@
 """The documents that knowledge leaves name, as plain text; every fault of every leaf at once.
 
-A source is a folder (relative to the leaf, inside the course or the git repository around it) or a git address. Its
-patterns choose files; a pattern with wildcards, or a folder, passes over what is no document (pictures, code, the
-leaf's own `qna.yaml`), a plain name does not.
+A source is a folder (relative to the leaf, inside the course or the git repository around it), a git address, or the
+https address of one document, which is fetched once. Its patterns choose files; a pattern with wildcards, or a folder,
+passes over what is no document (pictures, code, the leaf's own `qna.yaml`), a plain name does not.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from homeroom.core import config as settings
 from homeroom.core.errors import ContentError, HomeroomError
-from homeroom.core.sources import boundary, check_pattern, find_files, is_git_address, local_folder, matching
+from homeroom.core.sources import (
+    boundary,
+    check_pattern,
+    find_files,
+    is_git_address,
+    is_web_document,
+    local_folder,
+    matching,
+)
 from homeroom.core.types import Document, Leaf, Source, content_id
 from homeroom.documents.formats import FORMATS, read_text, suffix_of
 from homeroom.documents.git import PROTOCOLS, Commit, open_commit, read_blobs
+from homeroom.documents.web import fetch_url
 
 MAX_FILES = 2_000  # of one leaf
 _LEAF_FILES = ("qna.yaml", "attribution.txt")
@@ -73,7 +83,7 @@ def read_documents(
             continue
         for file in found:
             try:
-                text = read_text(file.name, file.content)
+                text = read_text(file.kind or file.name, file.content)
             except HomeroomError as error:
                 faults.append(_placed(error, leaf))
                 continue
@@ -86,6 +96,8 @@ def read_documents(
                     title=text.title,
                     text=text.text,
                     sha256=sha256,
+                    pages=text.pages,
+                    notes=text.notes,
                 )
             )
     if faults:
@@ -97,6 +109,7 @@ def read_documents(
 class _File:
     name: str
     content: bytes
+    kind: str = ""  # a name that says the format, where `name` does not
 
 
 def _files(
@@ -113,6 +126,9 @@ def _files(
     if source is None:
         raise ContentError("names no document", where=where, hint="Add for example `document: handbook.md`.")
     max_bytes = int(config.max_mib * 2**20)
+    if is_web_document(source.repo):
+        yield _fetched(source, cache, max_bytes, where)
+        return
     if is_git_address(source.repo):
         commit = _opened(source, cache, protocols, opened, where)
         names = _chosen(source, lambda pattern: _in_commit(commit, pattern, where), where, faults)
@@ -133,6 +149,16 @@ def _files(
             faults.append(ContentError(f"{name} is larger than {config.max_mib:g} MiB", where=where, hint=hint))
         else:
             yield _File(name, content)
+
+
+def _fetched(source: Source, cache: Path, max_bytes: int, where: str) -> _File:
+    """Return a document from the web; a `commit` of 64 hexadecimal digits is the sha256 that it must have."""
+    pinned = source.commit.lower() if re.fullmatch("[0-9a-fA-F]{64}", source.commit) else ""
+    try:
+        path = fetch_url(source.repo, cache / "web", max_bytes=max_bytes, sha256=pinned)
+    except HomeroomError as error:
+        raise type(error)(error.message, where=f"{where}: {source.repo}", hint=error.hint) from None
+    return _File(source.repo, path.read_bytes(), kind=f"document{path.suffix}")
 
 
 def _opened(

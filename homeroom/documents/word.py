@@ -15,9 +15,8 @@ from homeroom.documents.package import Package, child, related, text_of
 from homeroom.documents.text import PAGE, Text, table
 
 _PASSED_OVER = frozenset(
-    ("del", "moveFrom", "instrText", "delText", "pPr", "rPr", "tblPr", "tblGrid", "trPr", "tcPr", "sectPr")
-    + ("Fallback", "sdtPr", "commentReference")
-)
+    ("del", "moveFrom", "instrText", "delText", "pPr", "rPr", "tblPr", "tblGrid", "trPr", "tcPr", "sectPr", "Fallback")
+) | {"sdtPr", "commentReference"}
 _MACROS = re.compile(r"vbaProject|\.bin$|/embeddings/|/activeX/", re.IGNORECASE)
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 
 import pytest
+from documents.made import pdf
 
 from homeroom.core.config import Documents
 from homeroom.core.errors import ContentError
@@ -157,3 +158,16 @@ def test_a_stage_with_a_fault_writes_nothing_and_one_without_knowledge_writes_em
     skill = leaf("s", kind="freeform_skill")
     assert make_documents([skill], course, config=Documents(), out=out, cache=course / "c")["chunks"] == 0
     assert (out / "chunks.jsonl").read_text() == ""
+
+
+def test_a_passage_of_a_paged_document_knows_its_page_and_what_was_left_out_is_kept(course):
+    pytest.importorskip("pypdfium2")
+    (course / "knowledge/boats/a.pdf").write_bytes(pdf(["First page."], ["Second page."], [(72, 700, 0.5, "tiny")]))
+    out = course / "out/documents"
+    config = Documents(max_words=2, min_words=1)
+    make_documents([leaf(patterns=["a.pdf"])], course, config=config, out=out, cache=course / "out/cache")
+    chunks = read_jsonl(out / "chunks.jsonl", Chunk)
+    assert [(c.text, c.page) for c in chunks] == [("First page.", 1), ("Second page.", 2)]
+    (document,) = read_jsonl(out / "documents.jsonl", Document)
+    assert document.pages == (0, 13, 26)
+    assert "too small to see" in document.notes[0]
