@@ -13,6 +13,8 @@ from homeroom.core.errors import ContentError
 from homeroom.documents.text import PAGE, Text, decoded, fenced, table
 
 MAX_NESTED_TABLES = 8
+# by class: menus of DocBook and Sphinx, and the pilcrow beside each heading
+_FURNITURE = re.compile(r"\b(?:navheader|navfooter|navbar|breadcrumbs?|sphinxsidebar|headerlink|skip-link)\b")
 _UNSEEN = re.compile(
     r"display:none|visibility:hidden|opacity:0(?:\.0+)?(?:;|$)|font-size:[01](?:\.\d+)?(?:px|pt|em|%)?(?:;|$)"
     r"|(?:left|top|text-indent):-\d{3,}|(?<![\w-])color:(?:#fff|#ffffff|white)(?:;|$)(?!.*background)"
@@ -175,7 +177,7 @@ class _Page(HTMLParser):
             return True
         if tag == "footer" and self.articles <= 0:  # of the site, not of an article
             return True
-        if tag == "a" and "headerlink" in (given.get("class") or ""):  # the pilcrow beside each heading of Sphinx
+        if _FURNITURE.search((given.get("class") or "")[:500]):
             return True
         style = (given.get("style") or "")[:2000].replace(" ", "").lower()
         unseen = bool(style) and _UNSEEN.search(style) is not None

@@ -139,11 +139,29 @@ def _without_running_heads(pages: list[Page], outline: list[Outline]) -> list[Pa
         often = max(seen[_shape(line), y], *(seen[_shape(line), y + d] for d in (-1, 1)))
         return often >= 3 or (bool(_PAGE_NUMBER.fullmatch(line.text)) and _key(line.text) not in titles)
 
+    heads = _section_heads(pages, outline)
     kept = []
     for page in pages:
-        dropped = {id(line) for line in _in_margin(page) if runs(line, page)}
+        dropped = {id(line) for line in _in_margin(page) if id(line) in heads or runs(line, page)}
         kept.append(Page(page.width, page.height, [line for line in page.lines if id(line) not in dropped]))
     return kept
+
+
+def _section_heads(pages: list[Page], outline: list[Outline]) -> set[int]:
+    """Return the ids of top lines that name the section, at the one place where two pages of five have such a line."""
+    tops = {number: max(page.lines, key=lambda line: line.y) for number, page in enumerate(pages) if page.lines}
+    places = Counter(round(line.y / 3) for line in tops.values())
+    keys: dict[int, set[str]] = {}
+    for entry in outline:
+        keys.setdefault(entry.page, set()).add(_key(entry.title))
+    titles = {key for found in keys.values() for key in found if len(key) >= 6}
+    body, heads = _body_height(pages), set()
+    for number, line in tops.items():
+        key, often = _key(line.text), places[round(line.y / 3)] >= max(5, 0.4 * len(pages))
+        begins_here = any(key.endswith(own) and len(key) < len(own) + 8 for own in keys.get(number, ()))
+        if often and line.height <= body * 1.1 and not begins_here and any(title in key for title in titles):
+            heads.add(id(line))
+    return heads
 
 
 def _in_margin(page: Page) -> list[Line]:

@@ -182,7 +182,9 @@ class _Letters:
         """Return one word with the places of its left and right edge."""
         codes = self.codes[begin:end]
         text = "".join(_LETTER[code] if code in _LETTER else chr(code) for code in codes)
-        if 2 in codes or 0xFFFE in codes:  # a word cut at a line's end, which pdfium has joined
+        if len(codes) == 1 and (codes[0] < 32 or 0x80 <= codes[0] < 0xA0):  # a sign of a font of signs
+            text = "•"
+        elif "\x02" in text:  # a word cut at a line's end, which pdfium has joined
             text = re.sub(r"(?<=\w)\x02(?=[a-zß-öø-ÿ])", "", text).replace("\x02", "-")
         return Word(text, self.place(begin)[0], self.place(end - 1)[2])
 
@@ -201,7 +203,7 @@ class _Letters:
 
 
 # What pdfium gives for a hyphen at a line's end, for letters without a meaning, and ligatures that few fonts mean.
-_LETTER = {0: "", 0xFFFE: "\x02", 0xFFFF: "", 0xFDD0: "", 0xAD: "-"}
+_LETTER = {0: "", 0xFFFE: "\x02", 0xFFFF: "", 0xFDD0: "", 0xAD: "\x02"}
 _LETTER |= {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl"}
 _LETTER |= dict.fromkeys(range(0xD800, 0xE000), "")
 
