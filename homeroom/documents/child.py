@@ -35,8 +35,8 @@ class Limits:
     """What one file may cost."""
 
     memory_mib: int = 1536
-    processor_s: int = 120
-    wall_s: float = 180.0
+    processor_s: int = 180  # 5,000 pages of a PDF need about 100
+    wall_s: float = 300.0
     output_mib: int = 100  # of what the child sends back
 
 
@@ -86,7 +86,10 @@ def _why(code: int, late: bool, limits: Limits) -> str:
 
 def _ask(name: str, content: bytes, limits: Limits) -> tuple[bytes, int, bool]:
     """Return the child's answer, its exit code, and whether it was ended for its time or its output."""
-    paths = [str(PACKAGE), *(path for path in sys.path if path)]  # with -S, which saves a third of the start
+    paths = [
+        str(PACKAGE),
+        *(os.path.abspath(path) for path in sys.path if path),
+    ]  # -S: no .pth file runs
     code = f"import sys; sys.path[:] = {paths!r}; from homeroom.documents.child import main; main()"
     order = json.dumps({"name": name, "limits": asdict(limits)}).encode() + b"\n"
     kept = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT", "HOME") if key in os.environ}

@@ -4,6 +4,8 @@ import dataclasses
 import io
 import os
 import re
+import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -155,7 +157,7 @@ READERS = {
     "forks": "import os; return Text('', str(os.fork()))",
     "writes": "open('/tmp/written-by-a-document', 'w'); return Text('', 'x')",
     "peeks": "return Text('', open('/etc/passwd').read())",
-    "network": "return Text('', str(sorted(open('/proc/net/dev').read().split())))",
+    "namespace": "import os; return Text('', os.readlink('/proc/self/ns/net'))",
 }
 
 
@@ -201,6 +203,14 @@ def test_26_a_reader_that_misbehaves_is_ended_and_named(bad_readers, reader, say
         read_in_child(f"a.{reader}", b"x", limits=limits)
     assert error.value.hint
     assert not os.path.exists("/tmp/written-by-a-document")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's; elsewhere the audit hook is left")
+def test_a_child_has_a_network_of_its_own_with_nothing_in_it(bad_readers):
+    may = subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode == 0
+    if not may:
+        pytest.skip("this machine allows no network namespace")
+    assert read_in_child("a.namespace", b"x", limits=SMALL).text not in ("", os.readlink("/proc/self/ns/net"))
 
 
 def test_26_other_documents_are_read_though_one_is_hostile(tmp_path):
