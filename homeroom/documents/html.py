@@ -10,7 +10,7 @@ import re
 from html.parser import HTMLParser
 
 from homeroom.core.errors import ContentError
-from homeroom.documents.text import PAGE, Text, decoded, fenced, table
+from homeroom.documents.text import PAGE, Text, decoded, fenced, not_a_heading, table
 
 MAX_NESTED_TABLES = 8
 # by class: menus of DocBook and Sphinx, and the pilcrow beside each heading
@@ -154,7 +154,9 @@ class _Page(HTMLParser):
             self.outs[-1].append(data)
         else:
             text, out = re.sub(r"\s+", " ", data), self.outs[-1]
-            self._write(text.lstrip(" ") if not out or out[-1].endswith(("\n", " ")) else text)
+            if not out or out[-1].endswith(("\n", " ")):
+                text = text.lstrip(" ")
+            self._write(not_a_heading(text) if not out or out[-1].endswith("\n") else text)
 
     def close_all(self) -> None:
         """Close what the page left open."""

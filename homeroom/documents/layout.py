@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from homeroom.documents.text import PAGE, fenced, table
+from homeroom.documents.text import PAGE, fenced, not_a_heading, table
 
 _MARGIN = 0.16  # of a page's height, above and below, where running heads stand
 _COLUMN_GAP = 1.1  # of a line's height: wider than any gap between words
@@ -276,7 +276,7 @@ def _write_page(out: _Out, page: Page, headings: dict[int, tuple[int, int]], bod
 
 def _write_line(out: _Out, line: Line, before: Line | None, pitch: float, *, first: bool) -> None:
     """Add a line to the paragraph before it, or begin one."""
-    text = _LEADERS.sub(" … ", line.text)
+    text = not_a_heading(_LEADERS.sub(" … ", line.text))
     point = _BULLET.match(text)
     if point:
         text = "- " + text[point.end() :]

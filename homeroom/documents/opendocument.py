@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from homeroom.documents.package import Package, child, text_of
-from homeroom.documents.text import PAGE, Text, table
+from homeroom.documents.text import PAGE, Text, not_a_heading, table
 
 _PASSED_OVER = frozenset(
     ("tracked-changes", "annotation", "annotation-end", "sequence-decls", "forms", "bibliography-source")
@@ -58,7 +58,7 @@ class _Reader:
             elif element.tag == "p":
                 text = self.words(element).strip()
                 if text:
-                    yield text
+                    yield not_a_heading(text)
                 for box in element.iter("text-box"):
                     yield from self.blocks(box)
             elif element.tag == "list":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from homeroom.documents.package import Package, child, related, text_of
-from homeroom.documents.text import PAGE, Text, table
+from homeroom.documents.text import PAGE, Text, not_a_heading, table
 
 _FURNITURE = ("ftr", "hdr", "sldNum", "dt")  # placeholders that repeat on every slide
 
@@ -84,7 +84,7 @@ def text_of_body(shape: Element, *, flat: bool = False) -> str:
             level = (child(paragraph, "pPr").get("lvl", "0")) if child(paragraph, "pPr") is not None else "0"
             lines.append((int(level) if level.isdigit() else 0, words))
     if flat or len(lines) < 2:
-        return "\n".join(words for _, words in lines)
+        return not_a_heading("\n".join(words for _, words in lines))
     return "\n".join(f"{'  ' * min(level, 8)}- {words}" for level, words in lines)
 
 

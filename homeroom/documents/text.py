@@ -98,6 +98,19 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
+_LOOKS_LIKE_HEADING = re.compile(r"(?m)^ {0,3}(?=#{1,6}(?:\s|$)|={2,}\s*$|-{2,}\s*$)")
+
+
+def not_a_heading(text: str) -> str:
+    r"""Return lines of a document that is not Markdown so that none of them is taken for a heading.
+
+    Example:
+        >>> not_a_heading("# Expands to the number of arguments")
+        '\\# Expands to the number of arguments'
+    """
+    return _LOOKS_LIKE_HEADING.sub(lambda match: f"{match[0]}\\", text)
+
+
 def fenced(code: str) -> str:
     """Return code between fences that it does not hold itself."""
     longest = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)

@@ -6,13 +6,14 @@ text of the document and stays out; footnotes stand at the end, where their mark
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from homeroom.documents.package import Package, child, related, text_of
-from homeroom.documents.text import PAGE, Text, table
+from homeroom.documents.text import PAGE, Text, fenced, not_a_heading, table
 
 _PASSED_OVER = frozenset(
     ("del", "moveFrom", "instrText", "delText", "pPr", "rPr", "tblPr", "tblGrid", "trPr", "tcPr", "sectPr", "Fallback")
@@ -33,9 +34,11 @@ def read_docx(name: str, content: bytes) -> Text:
     if body is None:
         raise package.fault("is not a Word document: it has no body")
     parts = related(package, main)
+    styles = package.xml(_part(parts, "styles.xml"))
     word = _Word(
-        levels=_heading_levels(package.xml(_part(parts, "styles.xml"))),
+        levels=_heading_levels(styles),
         ordered=_ordered_lists(package.xml(_part(parts, "numbering.xml"))),
+        code=_code_styles(styles),
     )
     blocks = list(word.blocks(body))
     blocks += word.footnotes(package.xml(_part(parts, "footnotes.xml")))
@@ -49,7 +52,7 @@ def read_docx(name: str, content: bytes) -> Text:
 
 @dataclass(slots=True)
 class _Block:
-    kind: str  # "heading", "item", "paragraph", "table"
+    kind: str  # "heading", "item", "paragraph", "table", "code"
     text: str
 
 
@@ -59,6 +62,7 @@ class _Word:
 
     levels: dict[str, int]  # style -> heading level
     ordered: set[tuple[str, str]]  # (list, level) that count
+    code: frozenset[str]  # styles of program text
     counters: dict[str, list[int]] = field(default_factory=dict)
     footnote_ids: list[str] = field(default_factory=list)
     unseen: int = 0
@@ -84,7 +88,7 @@ class _Word:
         elif text.strip() and (numbering is not None or style.startswith("List")):
             yield _Block("item", self.item(text, numbering, style))
         elif text.strip():
-            yield _Block("paragraph", text)
+            yield _Block("code", text) if style in self.code else _Block("paragraph", not_a_heading(text))
         for box in element.iter("txbxContent"):
             if not any(box in list(other.iter()) for other in element.iter("Fallback")):
                 yield from self.blocks(box)
@@ -143,11 +147,10 @@ class _Word:
 
 def _joined(blocks: list[_Block]) -> str:
     out = ""
-    before = ""
-    for block in blocks:
-        close = block.kind == before == "item"
-        out += ("" if not out else "\n" if close else "\n\n") + block.text
-        before = block.kind
+    for kind, group in itertools.groupby(blocks, key=lambda block: block.kind):
+        texts = [block.text for block in group]
+        together = fenced("\n".join(texts)) if kind == "code" else ("\n" if kind == "item" else "\n\n").join(texts)
+        out += ("\n\n" if out else "") + together
     return out
 
 
@@ -204,6 +207,13 @@ def _heading_levels(styles: Element | None) -> dict[str, int]:
             at, steps = parents.get(at, ""), steps + 1
         levels[key] = own.get(at, 0)
     return levels
+
+
+def _code_styles(styles: Element | None) -> frozenset[str]:
+    named = (
+        (style.get("styleId", ""), _value(child(style, "name"))) for style in (styles if styles is not None else ())
+    )
+    return frozenset(key for key, name in named if re.search("code|preformat|verbatim|listing", name, re.IGNORECASE))
 
 
 def _ordered_lists(numbering: Element | None) -> set[tuple[str, str]]:

@@ -61,6 +61,12 @@ def test_hidden_deleted_and_running_words_of_a_word_file_stay_out_and_that_is_no
     assert text.notes == ("2 pieces of hidden text were left out",)
 
 
+def test_program_text_of_a_word_file_stays_between_fences_and_no_line_becomes_a_heading():
+    styles = '<w:styles xmlns:w="w"><w:style w:styleId="C"><w:name w:val="Source Code"/></w:style></w:styles>'
+    text = read_docx("a.docx", docx(p("# run me", "C") + p("make", "C") + p("# of people: 3"), styles=styles)).text
+    assert text == "```\n# run me\nmake\n```\n\n\\# of people: 3"
+
+
 def test_a_text_box_is_read_once_though_word_writes_it_twice():
     box = f"<w:txbxContent>{p('In the box.')}</w:txbxContent>"
     body = f'<w:p><w:r><w:t>Before.</w:t><mc:AlternateContent xmlns:mc="m"><mc:Choice>{box}</mc:Choice>'
