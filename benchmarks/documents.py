@@ -123,6 +123,8 @@ def main() -> None:
         "homeroom": lambda path: read_text(path.name, path.read_bytes()).text,
         **{name: peer(name) for name in options.peer},
     }
+    packages = {name: metadata.version(name) for name in ("pypdfium2", *options.peer)}
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "packages": packages}
     rows = []
     for path in options.files:
         row = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "pages": own_words(path)[1]}
@@ -130,9 +132,8 @@ def main() -> None:
             row[name] = measure(path, read)
             print(path.name, name, row[name], file=sys.stderr, flush=True)
         rows.append(row)
-    packages = {name: metadata.version(name) for name in ("pypdfium2", *options.peer)}
-    machine = {"python": platform.python_version(), "machine": platform.machine(), "packages": packages}
-    options.out.write_text(json.dumps({"version": 1, "machine": machine, "files": rows}, indent=1) + "\n")
+        found = {"version": 1, "machine": machine, "files": rows}  # written after each, so that a run may be stopped
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
