@@ -18,6 +18,7 @@ from homeroom.core.errors import ContentError
 
 MAX_FILES = 50_000  # looked at below one folder
 _SCP = re.compile(r"[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:[^:\s]+")  # git@github.com:org/repo.git
+WEB_DOCUMENTS = (".md", ".markdown", ".txt", ".html", ".htm", ".xhtml", ".pdf", ".docx", ".odt", ".pptx", ".epub")
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -29,6 +30,17 @@ def is_git_address(repo: str) -> bool:
         [True, True, False, True]
     """
     return "://" in repo or "::" in repo or _SCP.fullmatch(repo) is not None
+
+
+def is_web_document(repo: str) -> bool:
+    """Say whether `repo` is the https address of one document rather than of a git repository.
+
+    Example:
+        >>> [is_web_document(r) for r in ("https://a.org/b.PDF?x=1", "https://a.org/b.git", "http://a.org/b.pdf")]
+        [True, False, False]
+    """
+    path = repo.partition("?")[0].partition("#")[0].lower()
+    return path.startswith("https://") and path.count("/") > 2 and path.endswith(WEB_DOCUMENTS)
 
 
 def boundary(course: Path) -> Path:

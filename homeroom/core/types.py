@@ -74,6 +74,8 @@ class Document:
     title: str  # the first heading, else a readable file name
     text: str
     sha256: str  # of the original file
+    pages: tuple[int, ...] = ()  # the byte of the text at which each page (slide, chapter) begins, where it has pages
+    notes: tuple[str, ...] = ()  # what was left out of the text: hidden words, macros, pages that are pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,7 @@ class Chunk:
     text: str  # exactly document.text.encode()[start:end].decode()
     start: int
     end: int
+    page: int = 0  # of the source, on which it begins; 0 where the source has no pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -248,4 +249,5 @@ def _as_chunks(document: Document, pieces: list[_Piece]) -> Iterator[Chunk]:
             text=text,
             start=start,
             end=offset,
+            page=bisect_right(document.pages, start),
         )

@@ -1,9 +1,9 @@
 """Files out of a git repository that a stranger may have named.
 
-One bare clone a repository, kept in the caller's cache, without file contents (`--filter=blob:none`); names come from
-`git ls-tree` and contents from `git cat-file`, so that nothing is ever checked out: no hooks, no filters, no symbolic
-links, no submodules. Addresses and commits are checked before git sees them, the transport is on an allow-list, and
-nothing can ask for a password.
+One bare repository an address, kept in the caller's cache, shallow and without file contents (`--depth=1`,
+`--filter=blob:none`); names come from `git ls-tree` and contents from `git cat-file`, so that nothing is ever checked
+out: no hooks, no filters, no symbolic links, no submodules. Addresses and commits are checked before git sees them,
+the transport is on an allow-list, a pack has a largest size, and nothing can ask for a password.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ from homeroom.core.types import content_id
 PROTOCOLS = ("https", "ssh", "file")  # a server that takes contributions should leave "file" out
 TIMEOUT_S = 600.0
 MAX_NAMES_BYTES = 64 * 2**20  # of the listing of one commit
+MAX_PACK_BYTES = 2**30  # of what one fetch may bring
+_ALL_HISTORY = "--depth=2147483647"  # git's own word for it
 
 _COMMIT = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_./-]{0,199}")
 _HASH = re.compile(r"[0-9a-f]{7,64}")
+_NO_SUCH = re.compile(r"not our ref|find remote ref|no such remote ref|unadvertised object|bad object", re.IGNORECASE)
 _SCP = re.compile(r"([A-Za-z0-9_][\w.-]*)@([A-Za-z0-9][\w.-]*):([^:\s-][^:\s]*)")
 
 
@@ -44,9 +47,10 @@ class Commit:
 def open_commit(
     address: str, commit: str, *, cache: Path, protocols: Sequence[str] = PROTOCOLS, where: str = ""
 ) -> Commit:
-    """Return a commit of the repository at `address`, cloned into `cache` unless it is there.
+    """Return a commit of the repository at `address`, fetched into `cache` unless it is there.
 
-    A full or shortened hash that is there needs no network; a branch or tag is looked up anew each time.
+    A full or shortened hash that is there needs no network; a branch or tag is looked up anew each time. Only the one
+    commit is fetched, but for a shortened hash, which only the whole history can tell.
 
     Raises:
         ContentError: the address, protocol or commit is not acceptable, or does not exist.
@@ -59,11 +63,11 @@ def open_commit(
     allowed = tuple(protocols)
     clone = cache / "git" / content_id(address)
     if not (clone / "HEAD").is_file():
-        _clone(address, clone, allowed, where)
-    found = _find(clone, commit, allowed)
-    if not found or not _HASH.fullmatch(commit):
-        _fetch(clone, commit, allowed, where, needed=not found)
-        found = _find(clone, commit, allowed)
+        _prepare(address, clone, allowed, where)
+    is_hash = _HASH.fullmatch(commit) is not None
+    found = _find(clone, commit, allowed) if is_hash else ""
+    if not found:
+        found = _fetch(clone, commit, allowed, where)
     if not found:
         hint = "Check the hash; was the commit pushed? A branch or tag works too."
         raise ContentError(f"{address} has no commit {commit}", where=where, hint=hint)
@@ -124,14 +128,16 @@ def check_address(address: str, *, protocols: Sequence[str] = PROTOCOLS, where: 
 # -- git itself --------------------------------------------------------------------------------------------------
 
 
-def _clone(address: str, clone: Path, protocols: tuple[str, ...], where: str) -> None:
+def _prepare(address: str, clone: Path, protocols: tuple[str, ...], where: str) -> None:
+    """Make an empty repository that knows its address; it appears in the cache whole or not at all."""
     clone.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".clone-", dir=clone.parent))
     try:
-        arguments = ["clone", "--quiet", "--bare", "--no-hardlinks", "--filter=blob:none", "--template="]
-        _git([*arguments, "--", address, str(temporary / "bare")], None, protocols, where)
+        bare = temporary / "bare"
+        _git(["init", "--quiet", "--bare", "--template=", str(bare)], None, protocols, where)
+        _git(["remote", "add", "origin", address], bare, protocols, where)
         try:
-            os.replace(temporary / "bare", clone)
+            os.replace(bare, clone)
         except OSError:
             if not (clone / "HEAD").is_file():  # else another process was faster
                 raise
@@ -147,15 +153,24 @@ def _find(clone: Path, commit: str, protocols: tuple[str, ...]) -> str:
         return ""
 
 
-def _fetch(clone: Path, commit: str, protocols: tuple[str, ...], where: str, *, needed: bool) -> None:
-    """Update branches and tags; then, for a hash that no branch holds, ask for it by name."""
-    fetch = ["fetch", "--quiet", "--filter=blob:none", "--no-recurse-submodules", "--force"]
-    _git([*fetch, "origin", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], clone, protocols, where)
-    if needed and _HASH.fullmatch(commit) and not _find(clone, commit, protocols):
+def _fetch(clone: Path, commit: str, protocols: tuple[str, ...], where: str) -> str:
+    """Fetch one commit and return its hash; "" where the repository has none of that name."""
+    fetch = ["fetch", "--quiet", "--filter=blob:none", "--no-recurse-submodules", "--no-tags", "--force"]
+    kept = f"refs/homeroom/{commit}"
+    is_hash = _HASH.fullmatch(commit) is not None
+    if not is_hash or len(commit) >= 40:
         try:
-            _git([*fetch, "--no-tags", "origin", commit], clone, protocols, where)
-        except (ContentError, MachineError):
-            return  # the caller says that the commit does not exist
+            _git([*fetch, "--depth=1", "origin", f"+{commit}:{kept}"], clone, protocols, where, fetches=True)
+            return _find(clone, kept, protocols)
+        except ContentError as error:
+            if not _NO_SUCH.search(error.message):
+                raise
+            if len(commit) < 40:
+                return ""
+    # a shortened hash, or a server that gives no commit by its hash: all branches and tags
+    refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+    _git([*fetch, _ALL_HISTORY, "origin", *refs], clone, protocols, where, fetches=True)
+    return _find(clone, commit, protocols)
 
 
 def _fetch_blobs(commit: Commit, ids: list[str]) -> None:
@@ -167,7 +182,8 @@ def _fetch_blobs(commit: Commit, ids: list[str]) -> None:
         fetch = ["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "origin", "--no-tags"]
         fetch += ["--no-write-fetch-head", "--recurse-submodules=no", "--filter=blob:none", "--stdin"]
         try:
-            _git(fetch, commit.clone, commit.protocols, "", given="".join(f"{m}\n" for m in missing).encode())
+            given = "".join(f"{m}\n" for m in missing).encode()
+            _git(fetch, commit.clone, commit.protocols, "", given=given, fetches=True)
         except (ContentError, MachineError):
             return
 
@@ -179,17 +195,10 @@ def _git(
     where: str,
     *,
     given: bytes = b"",
+    fetches: bool = False,
 ) -> bytes:
-    safe = [
-        "-c",
-        "core.hooksPath=/dev/null",
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "gc.auto=0",
-        "-c",
-        "submodule.recurse=0",
-    ]
+    settings = ["core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false"]
+    settings += ["submodule.recurse=0", "fetch.unpackLimit=1", "core.askPass=true"]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name == "GIT_SSL_CAINFO"
     }
@@ -202,6 +211,7 @@ def _git(
         "GIT_NO_REPLACE_OBJECTS": "1",
         "LC_ALL": "C",
     }
+    safe = [part for setting in settings for part in ("-c", setting)]
     command = ["git", *safe, *([f"--git-dir={clone}"] if clone else []), *arguments]
     try:
         process = subprocess.Popen(
@@ -211,6 +221,7 @@ def _git(
             stderr=subprocess.PIPE,
             env=environment,
             start_new_session=True,  # so that helpers die with it
+            preexec_fn=_limit_size if fetches else None,
         )
     except FileNotFoundError:
         raise MachineError("git is not installed", where=where, hint="Install git, or use a local folder.") from None
@@ -229,10 +240,20 @@ def _git(
     return out
 
 
+def _limit_size() -> None:
+    """In the child: no file larger than a pack may be; git's own limits are for servers only."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_PACK_BYTES, MAX_PACK_BYTES))
+
+
 def _failure(errors: str, where: str) -> ContentError | MachineError:
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     said = next((line for line in lines if line.startswith(("fatal:", "error:", "ERROR:"))), lines[-1] if lines else "")
     said = "".join(c if c.isprintable() else "?" for c in said)[:300]
+    if re.search(r"signal 25|index-pack (output|failed|died)|File (size limit|too large)|unable to write", errors):
+        hint = "Copy the documents beside the qna.yaml, or name a smaller repository."
+        return ContentError(f"the repository is larger than {MAX_PACK_BYTES:,} bytes", where=where, hint=hint)
     if re.search(r"resolve host|unable to access|timed out|Connection|early EOF|unreachable", errors):
         hint = "Is the network there? Is the address right? A document beside the qna.yaml needs no network."
         return MachineError(f"git cannot reach the repository ({said})", where=where, hint=hint)

@@ -1,34 +1,40 @@
 """The documents that knowledge leaves name, as plain text; every fault of every leaf at once.
 
-A source is a folder (relative to the leaf, inside the course or the git repository around it) or a git address. Its
-patterns choose files; a pattern with wildcards, or a folder, passes over what is no document (pictures, code, the
-leaf's own `qna.yaml`), a plain name does not.
+A source is a folder (relative to the leaf, inside the course or the git repository around it), a git address, or the
+https address of one document, which is fetched once. Its patterns choose files; a pattern with wildcards, or a folder,
+passes over what is no document (pictures, code, the leaf's own `qna.yaml`), a plain name does not.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from homeroom.core import config as settings
 from homeroom.core.errors import ContentError, HomeroomError
-from homeroom.core.sources import boundary, check_pattern, find_files, is_git_address, local_folder, matching
+from homeroom.core.sources import (
+    boundary,
+    check_pattern,
+    find_files,
+    is_git_address,
+    is_web_document,
+    local_folder,
+    matching,
+)
 from homeroom.core.types import Document, Leaf, Source, content_id
 from homeroom.documents.formats import FORMATS, read_text, suffix_of
 from homeroom.documents.git import PROTOCOLS, Commit, open_commit, read_blobs
+from homeroom.documents.web import fetch_url
 
 MAX_FILES = 2_000  # of one leaf
 _LEAF_FILES = ("qna.yaml", "attribution.txt")
 _OTHER_DOCUMENTS = frozenset(
     [
-        ".docx",
         ".doc",
-        ".odt",
         ".rtf",
-        ".epub",
-        ".pptx",
         ".ppt",
         ".odp",
         ".xlsx",
@@ -77,7 +83,7 @@ def read_documents(
             continue
         for file in found:
             try:
-                text = read_text(file.name, file.content)
+                text = read_text(file.kind or file.name, file.content)
             except HomeroomError as error:
                 faults.append(_placed(error, leaf))
                 continue
@@ -90,6 +96,8 @@ def read_documents(
                     title=text.title,
                     text=text.text,
                     sha256=sha256,
+                    pages=text.pages,
+                    notes=text.notes,
                 )
             )
     if faults:
@@ -101,6 +109,7 @@ def read_documents(
 class _File:
     name: str
     content: bytes
+    kind: str = ""  # a name that says the format, where `name` does not
 
 
 def _files(
@@ -117,6 +126,10 @@ def _files(
     if source is None:
         raise ContentError("names no document", where=where, hint="Add for example `document: handbook.md`.")
     max_bytes = int(config.max_mib * 2**20)
+    if is_web_document(source.repo):
+        pinned = source.commit.lower() if re.fullmatch("[0-9a-fA-F]{64}", source.commit) else ""
+        yield _fetched(source.repo, pinned, cache, max_bytes, where)
+        return
     if is_git_address(source.repo):
         commit = _opened(source, cache, protocols, opened, where)
         names = _chosen(source, lambda pattern: _in_commit(commit, pattern, where), where, faults)
@@ -137,6 +150,20 @@ def _files(
             faults.append(ContentError(f"{name} is larger than {config.max_mib:g} MiB", where=where, hint=hint))
         else:
             yield _File(name, content)
+    for url in source.urls:
+        try:
+            yield _fetched(url, "", cache, max_bytes, where)
+        except HomeroomError as error:
+            faults.append(error)
+
+
+def _fetched(url: str, sha256: str, cache: Path, max_bytes: int, where: str) -> _File:
+    """Return a document from the web; `sha256`, where given, is the one that it must have."""
+    try:
+        path = fetch_url(url, cache / "web", max_bytes=max_bytes, sha256=sha256)
+    except HomeroomError as error:
+        raise type(error)(error.message, where=f"{where}: {url}", hint=error.hint) from None
+    return _File(url, path.read_bytes(), kind=f"document{path.suffix}")
 
 
 def _opened(

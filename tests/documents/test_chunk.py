@@ -5,11 +5,13 @@ import re
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from homeroom.core.config import Documents
 from homeroom.core.types import Document
 from homeroom.documents.chunk import chunk, num_words
-from homeroom.documents.formats import normalised
+from homeroom.documents.text import normalised
 
 
 def document(text):
@@ -154,3 +156,47 @@ def test_hostile_text_takes_time_in_proportion_to_its_length(text):
     chunks = cut(text)
     assert time.process_time() - begin < 10  # quadratic time would be minutes
     assert all(num_words(c.text) <= 160 for c in chunks)
+
+
+WORDS = st.lists(st.sampled_from(["tree", "no", "é", "Nr. 5", "e.g. two", "a|b", "(x)", "3.5"]), min_size=1, max_size=9)
+SENTENCES = st.lists(WORDS.map(lambda words: f"The {' '.join(words)} is here."), min_size=1, max_size=12)
+ROWS = st.lists(st.lists(WORDS.map(" ".join), min_size=2, max_size=3), min_size=2, max_size=12)
+
+
+@st.composite
+def documents_with_units(draw):
+    """Draw a document, and its sentences and table rows, none of them longer than a passage may be."""
+    blocks, units = [], []
+    for kind in draw(st.lists(st.sampled_from(["text", "table", "list", "head"]), min_size=1, max_size=8)):
+        if kind == "head":
+            blocks.append(f"## Head {len(blocks)}")
+        elif kind == "table":
+            rows = ["| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in draw(ROWS)]
+            blocks.append("\n".join(rows))
+            units += rows
+        else:
+            sentences = draw(SENTENCES)
+            units += sentences
+            blocks.append(" ".join(sentences) if kind == "text" else "\n".join(f"- {s}" for s in sentences))
+    return "\n\n".join(blocks), units
+
+
+@given(documents_with_units(), st.sampled_from([40, 60, 120]))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_no_character_is_lost_and_no_sentence_or_table_row_is_cut(drawn, max_words):
+    text, units = drawn
+    d = document(text)
+    raw, last, rebuilt = d.text.encode(), 0, b""
+    chunks = chunk(d, config=Documents(max_words=max_words, min_words=5))
+    for c in chunks:
+        assert last <= c.start < c.end
+        between = raw[last : c.start].decode()
+        assert not between.strip() or all(line.startswith("#") for line in between.strip().split("\n") if line)
+        rebuilt += raw[last : c.start] + c.text.encode()
+        last = c.end
+    assert rebuilt + raw[last:] == raw
+    borders = {c.start for c in chunks} | {c.end for c in chunks}
+    for unit in {u for u in units if num_words(u) <= max_words}:
+        for found in re.finditer(re.escape(unit.encode()), raw):
+            cut_inside = [b for b in borders if found.start() < b < found.end()]
+            assert not cut_inside, (unit, raw[cut_inside[0] - 20 : cut_inside[0] + 20])
