@@ -6,6 +6,7 @@ converted already (`out/documents/documents.jsonl`). Nothing is fetched or conve
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -123,12 +124,15 @@ def _local_files(leaf: Leaf, course: Path) -> Iterator[tuple[Path, str]]:
     assert leaf.source is not None
     try:
         folder = local_folder(leaf.source.repo, leaf=leaf.path, course=course)
-        inside = boundary(course)
+        inside = _boundary(course)
         found = [name for pattern in leaf.source.patterns for name in find_files(folder, pattern, inside=inside)]
     except (HomeroomError, OSError):
         return  # said by `homeroom check`
     own = {course / leaf.path / name for name in _OWN}
     yield from ((folder, name) for name in dict.fromkeys(found) if folder / name not in own)
+
+
+_boundary = functools.lru_cache(maxsize=8)(boundary)  # asked once a leaf, it would look at every folder above
 
 
 def _sections(text: str) -> tuple[tuple[str, str], ...]:
@@ -172,5 +176,3 @@ def _asked(course: Path, leaves: Sequence[Leaf]) -> list[Asked] | None:
     ]
     kept = [question for question in asked if not question.leaf or question.leaf in names]
     return kept if kept else None
-
-

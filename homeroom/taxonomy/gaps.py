@@ -24,10 +24,11 @@ WORDS_A_CONTEXT = 400  # of document that one seed context can stand for; the sh
 FEW_EXAMPLES = 8  # of a skill; the schema asks for 5
 SHORT_WORDS = 120  # a document below this holds a handful of facts
 MIN_SECTION_WORDS = 20  # a shorter one is a heading with a remark
-FULL = 3  # leaves beside an empty folder that make it a gap
+FULL = 3  # leaves in the folders beside an empty one that make it a gap
 
 _WIDE = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
-_TOKEN = re.compile(rf"\d+|[{_WIDE}]+|[^\W\d_{_WIDE}]{{4,}}")
+_TOKEN = re.compile(rf"\d+|[^\W\d_{_WIDE}]{{4,}}")
+_WIDE_RUN = re.compile(rf"[{_WIDE}]+")
 _STEM = 6  # characters that two forms of a word mostly share
 _MOSTLY, _PARTLY = 0.5, 0.25  # of a context's telling words
 
@@ -87,12 +88,10 @@ def telling(text: str) -> frozenset[str]:
         >>> sorted(telling("The inspectors keep 9 files."))
         ['9', 'files', 'inspec', 'keep']
     """
-    found: set[str] = set()
-    for token in _TOKEN.findall(text.casefold()):
-        if re.match(rf"[{_WIDE}]", token):
-            found.update(token[i : i + 2] for i in range(max(1, len(token) - 1)))
-        else:
-            found.add(token[:_STEM])
+    found = {token[:_STEM] for token in _TOKEN.findall(text.casefold())}
+    if not text.isascii():
+        for run in _WIDE_RUN.findall(text):
+            found.update(run[i : i + 2] for i in range(max(1, len(run) - 1)))
     return frozenset(found)
 
 
@@ -154,7 +153,7 @@ def thin(leaf: Leaf, contexts: int, document_words: int | None) -> list[Gap]:
     if document_words is None:
         return []
     if document_words < SHORT_WORDS:
-        message = f"the document has {document_words} words, which is little to learn from"
+        message = f"the documents have {document_words} words, which is little to learn from"
         return [Gap(kind="thin", path=leaf.path, message=message, weight=SHORT_WORDS - document_words)]
     wanted = round(document_words / WORDS_A_CONTEXT)
     if contexts >= wanted:
@@ -171,7 +170,7 @@ def untouched(path: str, document: str, sections: Iterable[Section]) -> list[Gap
             path=path,
             document=document,
             section=section.title,
-            message=f"no seed context comes from these {section.words:,} words",
+            message=f"{section.words:,} words that no seed context comes from",
             weight=section.words,
         )
         for section in sections
@@ -187,7 +186,7 @@ def unknown(path: str, document: str, sections: Iterable[Section]) -> list[Gap]:
             path=path,
             document=document,
             section=section.title,
-            message=f"the student answers {section.asked - section.right} of {section.asked} exam questions wrong",
+            message=f"{section.asked - section.right} of {section.asked} exam questions wrong",
             weight=section.asked - section.right,
         )
         for section in sections
@@ -200,12 +199,12 @@ def elsewhere(path: str, asked: Sequence[Asked], placed: int) -> list[Gap]:
     wrong = [question for question in asked if not question.after]
     if len(wrong) <= placed:
         return []
-    message = f"the student answers {len(wrong) - placed} of {len(asked)} exam questions wrong"
+    message = f"{len(wrong) - placed} of {len(asked)} exam questions wrong"
     return [Gap(kind="unknown", path=path, message=message, weight=len(wrong) - placed)]
 
 
 def empty(folders: Iterable[str], leaves: Collection[str]) -> list[Gap]:
-    """Return the folders without a leaf below that lie beside a folder with several.
+    """Return the folders without a leaf below that lie beside others with several.
 
     Args:
         folders: Every folder of the taxonomy, relative to the course; those inside a leaf hold its documents.
@@ -217,17 +216,11 @@ def empty(folders: Iterable[str], leaves: Collection[str]) -> list[Gap]:
         while above:
             below[above] += 1
             above = above.rpartition("/")[0]
-    fullest: dict[str, str] = {}
-    for folder in below:
-        parent = folder.rpartition("/")[0]
-        if parent and below[folder] > below.get(fullest.get(parent, ""), 0):
-            fullest[parent] = folder
     found = []
     for folder in sorted(folders):
         parent = folder.rpartition("/")[0]
-        beside = fullest.get(parent, "")
-        if below[folder] or not beside or parent in leaves or below[beside] < FULL:
+        if not parent or parent in leaves or below[folder] or below[parent] < FULL:
             continue
-        message = f"no leaf is here; {beside.rpartition('/')[2]} beside it has {below[beside]}"
-        found.append(Gap(kind="empty", path=folder, message=message, weight=below[beside]))
+        message = f"no leaf is here; the folders beside it have {below[parent]:,}"
+        found.append(Gap(kind="empty", path=folder, message=message, weight=below[parent]))
     return found

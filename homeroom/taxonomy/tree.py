@@ -1,4 +1,4 @@
-"""The taxonomy as a value: every leaf with what it holds, who changed it last and what is missing, and the same as text.
+"""The taxonomy as a value: every leaf with what it holds, who changed it last and what is missing; the same as text.
 
     leaves + papers (documents) + asked (exam answers) + changes (git) --grow--> Tree --tree_text--> the terminal
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -221,12 +221,31 @@ def tree_text(tree: Tree) -> str:
     for kind, title in GAP_TITLES.items():
         found = [gap for gap in tree.gaps if gap.kind == kind]
         if found:
-            lines += ["", f"{title} ({len(found)})", *(f"  {place_of(g)}: {g.message}" for g in found[:MAX_GAPS])]
+            lines += ["", f"{title} ({len(found)})", *_gap_lines(found[:MAX_GAPS])]
         if len(found) > MAX_GAPS:
-            lines.append(f"  and {len(found) - MAX_GAPS} more: --json, or --html FILE")
+            lines.append(f"  and {len(found) - MAX_GAPS:,} more: --json, or --html FILE")
     if not tree.gaps and tree.leaves:
         lines += ["", "No gaps were found."]
     return "\n".join(lines)
+
+
+def _gap_lines(found: Sequence[Gap]) -> Iterator[str]:
+    """Yield one line a gap; those of one document stand below its name."""
+    for (path, document), group in by_place(found).items():
+        place = f"  {path}{f', {document}' if document else ''}"
+        if any(gap.section for gap in group):
+            yield place
+            yield from (f"    {gap.section or 'elsewhere'}: {gap.message}" for gap in group)
+        else:
+            yield from (f"{place}: {gap.message}" for gap in group)
+
+
+def by_place(found: Sequence[Gap]) -> dict[tuple[str, str], list[Gap]]:
+    """Return gaps by leaf and document, both in the order in which they come."""
+    groups: dict[tuple[str, str], list[Gap]] = {}
+    for gap in found:
+        groups.setdefault((gap.path, gap.document), []).append(gap)
+    return groups
 
 
 def _leaf_lines(tree: Tree) -> list[str]:
@@ -260,12 +279,6 @@ def size_of(document: DocumentRow) -> str:
     if document.words is not None:
         return f"{document.words:,} words"
     return f"{max(1, document.bytes // 1000):,} kB" if document.bytes else ""
-
-
-def place_of(gap: Gap) -> str:
-    """Return where a gap is: the leaf, the document, and the section in quotes."""
-    section = f' "{gap.section}"' if gap.section else ""
-    return f"{gap.path}{f', {gap.document}' if gap.document else ''}{section}"
 
 
 def plural(count: int, one: str, many: str = "") -> str:
