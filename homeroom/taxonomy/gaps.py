@@ -98,25 +98,40 @@ def telling(text: str) -> frozenset[str]:
 def examine(paper: Paper, contexts: Collection[str], asked: Sequence[Asked]) -> tuple[Section, ...]:
     """Return a paper's sections with whether a context touches each, and how many exam questions rest on it.
 
-    A context touches the section that shares most of its telling words, if that is a quarter of them, and any that
-    shares half of them; words that most sections have do not count.
+    A context touches the section that it was copied from; else the one that shares most of its telling words, if that
+    is a quarter of them, and any that shares half of them. Words that most sections have do not count.
+
+    Args:
+        contexts: With single spaces between words.
     """
-    texts = [text for _, text in paper.sections or ()]
-    bags = [telling(text) for text in texts]
+    texts = [" ".join(text.split()) for _, text in paper.sections or ()]
+    touched, others = _copied(contexts, texts)
+    bags = [telling(text) for text in texts] if others or any(q.source for q in asked) else []
     spread = Counter(word for bag in bags for word in bag)
     general = {word for word, count in spread.items() if len(bags) > 3 and count > 0.6 * len(bags)}
     bags = [bag - general for bag in bags]
-    touched: set[int] = set()
-    for context in contexts:
+    for context in others:
         touched |= _touches(telling(context) - general, bags)
     places = [place(question.source, texts, bags) for question in asked]
     sections = []
-    for number, (title, text) in enumerate(paper.sections or ()):
+    for number, ((title, _), text) in enumerate(zip(paper.sections or (), texts, strict=True)):
         here = [question for question, at in zip(asked, places, strict=True) if at == number]
         count, right = len(here), sum(question.after for question in here)
-        words = len(text.split()) or 1
+        words = text.count(" ") + 1
         sections.append(Section(title=title, words=words, touched=number in touched, asked=count, right=right))
     return tuple(sections)
+
+
+def _copied(contexts: Iterable[str], texts: Sequence[str]) -> tuple[set[int], list[str]]:
+    """Return the texts that a context was copied from, and the contexts that stand in none as they are."""
+    touched: set[int] = set()
+    others = []
+    for context in contexts:
+        holds = [number for number, text in enumerate(texts) if context in text]
+        touched.update(holds)
+        if not holds:
+            others.append(context)
+    return touched, others
 
 
 def _touches(context: frozenset[str], bags: Sequence[frozenset[str]]) -> set[int]:
@@ -128,12 +143,12 @@ def _touches(context: frozenset[str], bags: Sequence[frozenset[str]]) -> set[int
 
 
 def place(source: str, texts: Sequence[str], bags: Sequence[frozenset[str]]) -> int:
-    """Return the number of the text that a question's source stands in, or was taken from; -1 where it is none."""
+    """Return the number of the text (single spaces) that a question's source stands in, or was taken from; else -1."""
     wanted = " ".join(source.split())
     if not wanted:
         return -1
     for number, text in enumerate(texts):
-        if wanted in " ".join(text.split()):
+        if wanted in text:
             return number
     words = telling(source)
     shared = [len(words & bag) / len(words) if words else 0.0 for bag in bags]

@@ -10,7 +10,7 @@ from qna_files import KNOWLEDGE, SKILL, put
 
 from homeroom.author.survey import survey
 from homeroom.core.errors import ContentError
-from homeroom.taxonomy.gaps import Asked, Paper, empty, examine
+from homeroom.taxonomy.gaps import Paper, empty, examine
 from homeroom.taxonomy.tree import shown, tree_text
 from homeroom.taxonomy.tree_page import squarified, tree_page
 
