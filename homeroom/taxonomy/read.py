@@ -31,6 +31,7 @@ SKIPPED = "foundational_skills"
 MAX_LEAVES = 10_000
 MAX_FOLDERS = 50_000
 MAX_DEPTH = 32  # folders below each other
+DRAFT_MARK = "# DRAFT, written by a model"  # begins a line of a leaf that no person has read yet; see author/draft.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,9 @@ def read_file(path: Path, *, name: str, root: Path) -> tuple[Leaf | None, list[P
             None, "folder-name", f"the folder name {relative!r} has characters that cannot be shown", "Rename it."
         )
         return None, faults.found
+    if f"\n{DRAFT_MARK}".encode() in b"\n" + content.removeprefix(b"\xef\xbb\xbf"):
+        hint = "Read every line against its document, mend it, then remove the line that begins with # DRAFT."
+        faults.error(None, "draft", "this is a draft that no person has read yet", hint)
     top = parse(content, faults)
     if top is None:
         return None, faults.found
