@@ -1,8 +1,10 @@
 """A draft of a leaf from a document, with the scripted teacher: quotations, coverage, the mark, and what is refused."""
 
 import re
+import shutil
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import scripted_teacher
@@ -22,6 +24,7 @@ from homeroom.core.files import write_jsonl
 from homeroom.core.types import Chunk, Question, Reply, Seed
 from homeroom.core.words import words
 from homeroom.pipeline.course import open_course
+from homeroom.pipeline.run import run
 from homeroom.taxonomy.check import check
 
 HANDBOOK = Path(homeroom.__file__).parent / "data/examples/insurance/knowledge/insurance/claims/claims-handbook.md"
@@ -280,3 +283,25 @@ def test_the_order_of_passages_covers_the_document_from_the_first_on():
 def test_the_outline_names_the_sections_once_and_stays_short():
     assert outline("Guide", ["1. A > x", "1. A > y", "Guide", "2) B / C"]) == "Guide: A; B; C."
     assert len(outline("T" * 900, ["S" * 90] * 9)) < 320
+
+
+def test_an_exam_that_the_teacher_writes_later_asks_nothing_that_the_seeds_ask(tmp_path, monkeypatch):
+    words_alone = SimpleNamespace(embed=None)  # the sentence encoder takes its time, and has no say in this
+    monkeypatch.setattr("homeroom.models.embedder.shipped_embedder", lambda: words_alone)
+    drafted = made(tmp_path)
+    drafted.path.write_text(drafted.path.read_text(encoding="utf-8").partition("\n")[2], encoding="utf-8")
+    with scripted_server(scripted_teacher.answer) as url:
+        options = (f"teacher.url={url}", "teacher.model=scripted")
+        run(open_course(tmp_path / "course", options), until="exam")
+        asked = exams_of(tmp_path / "course")
+        text, taken = drafted.path.read_text(encoding="utf-8"), asked[0].question
+        drafted.path.write_text(
+            re.sub(r"question: >-\n[^:]*\n        answer", f"question: {taken}\n        answer", text, count=1)
+        )
+        shutil.rmtree(tmp_path / "course/out/exam")
+        course = open_course(tmp_path / "course", options)
+        assert taken in [seed.question for seed in course.leaves[0].seeds]
+        run(course, until="exam")
+    again = [q.question for q in exams_of(tmp_path / "course")]
+    assert taken not in again
+    assert len(again) == len(asked) - 1
