@@ -27,8 +27,7 @@ from homeroom.taxonomy.tree import Tree, grow
 PLAIN = (".md", ".markdown", ".txt")  # what is text as it stands
 MAX_BYTES = 16 * 2**20  # of one document that is read for its sections
 MAX_FOLDERS = 50_000
-WINDOW_WORDS = 300  # a long text without headings is looked at in parts of this size
-LONG_WORDS = 600
+LONG_WORDS, WINDOW_WORDS = 600, 300  # a section longer than the first is looked at in parts of the second
 _OWN = ("qna.yaml", "attribution.txt")
 
 
@@ -136,23 +135,19 @@ _boundary = functools.lru_cache(maxsize=8)(boundary)  # asked once a leaf, it wo
 
 
 def _sections(text: str) -> tuple[tuple[str, str], ...]:
-    """Return (title, body) of each section with a body; long texts without headings in parts, named by their words."""
+    """Return (title, body) of each section with a body; a long one in parts, for one context shows little of it."""
     found = []
     for section in sections(text):
         body = text[section.start : section.end].strip()
-        if not body:
+        words = body.split()
+        if len(words) <= LONG_WORDS:
+            found += [(section.title, body)] * bool(words)
             continue
-        if section.level == 0 and len(body.split()) > LONG_WORDS:
-            found += _windows(body)
-        else:
-            found.append((section.title, body))
+        parts = [words[start : start + WINDOW_WORDS] for start in range(0, len(words), WINDOW_WORDS)]
+        for number, part in enumerate(parts, 1):
+            title = f"{section.title}, part {number}" if section.title else f"{' '.join(part[:6])} …"
+            found.append((title, " ".join(part)))
     return tuple(found)
-
-
-def _windows(text: str) -> list[tuple[str, str]]:
-    words = text.split()
-    parts = [words[start : start + WINDOW_WORDS] for start in range(0, len(words), WINDOW_WORDS)]
-    return [(f"{' '.join(part[:6])} …", " ".join(part)) for part in parts]
 
 
 # -- the last report ---------------------------------------------------------------------------------------------

@@ -269,7 +269,7 @@ def squarified(
 
     Example:
         >>> squarified([2, 1, 1], 0, 0, 4, 2)
-        [(0, 0, 2.0, 2.0), (2.0, 0, 2.0, 1.0), (2.0, 1.0, 2.0, 1.0)]
+        [(0, 0.0, 2.0, 2.0), (2.0, 0.0, 2.0, 1.0), (2.0, 1.0, 2.0, 1.0)]
     """
     total = sum(sizes) or 1.0
     areas = [max(size, 0.0) * width * height / total for size in sizes]
