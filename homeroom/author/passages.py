@@ -22,8 +22,9 @@ from homeroom.generate.facts import clear_requests, fact_requests, read_facts, s
 from homeroom.generate.questions import QuestionChecks, question_request, read_questions
 from homeroom.taxonomy.rules import MIN_ANSWERS
 
-FACTS_A_PASSAGE = 4  # asked about in a wave, the most important first
-WAVES = 3  # angles from which a passage's facts are asked about, before it is given up
+FACTS_A_PASSAGE = 6  # asked about at most, the most important first
+WAVES = 4  # in which a passage's facts are asked about, before it is given up
+QUESTION_TOKENS = 80  # of one fact: three questions, of which one is taken; a recipe's 150 give six
 Ask = Callable[[Sequence[Request]], list[Reply | None]]
 
 
@@ -59,10 +60,10 @@ class Passages:
         facts = self._best(weigh(without_twins(found), []), chunks)
         judge = self._judge(facts, {c.id for c in chunks})
         asked: dict[str, dict[str, list[str]]] = {c.id: {} for c in chunks}  # chunk -> fact -> questions
+        tries: Counter[str] = Counter()
         for wave in range(WAVES):
-            wanted = [f for f in facts if len(asked[f.chunk]) < MIN_ANSWERS and f.id not in asked[f.chunk]]
-            if not wanted:
-                break
+            wanted = [f for c in chunks for f in _next(c, facts, asked[c.id], tries)]
+            tries.update(f.id for f in wanted)
             for fact, question in self._questions(wanted, judge, wave):
                 asked[fact.chunk].setdefault(fact.id, []).append(question)
         by_id = {f.id: f for f in facts}
@@ -95,7 +96,8 @@ class Passages:
     def _questions(self, facts: Sequence[Fact], judge: QuestionChecks, wave: int) -> list[tuple[Fact, str]]:
         """Return the questions of one wave that hold, those that ask for a detail of the fact first."""
         by_id = {c.id: c for c in self.chunks}
-        requests = [question_request(f, by_id[f.chunk], self.subject, wave=wave, config=self.config) for f in facts]
+        whole = [question_request(f, by_id[f.chunk], self.subject, wave=wave, config=self.config) for f in facts]
+        requests = [dataclasses.replace(request, max_tokens=QUESTION_TOKENS) for request in whole]
         drafts: list[tuple[Fact, Sample]] = []
         for fact, reply in zip(facts, self.ask(requests), strict=True):
             if reply is not None:
@@ -108,6 +110,13 @@ class Passages:
             else:
                 held.append((fact, question))
         return sorted(held, key=lambda h: not asked_detail(h[1], h[0].statement, subject=self.subject))
+
+
+def _next(chunk: Chunk, facts: Sequence[Fact], asked: dict[str, list[str]], tries: Counter[str]) -> list[Fact]:
+    """Return the facts to ask about now: as many as are missing, those that were tried least first."""
+    left = [f for f in facts if f.chunk == chunk.id and f.id not in asked]
+    missing = max(0, MIN_ANSWERS - len(asked))
+    return sorted(left, key=lambda f: tries[f.id])[:missing]
 
 
 def order_of(usable: Sequence[int], chunks: Sequence[Chunk], wanted: int) -> list[int]:
@@ -156,7 +165,6 @@ def context_of(chunk: Chunk) -> str:
     lines: list[str] = []
     for block in blocks(chunk.text, 0, len(chunk.text)):
         text = chunk.text[block.start : block.end].strip("\n")
-        lines += [""] * bool(lines)
         if block.kind == "paragraph":
             lines.append(" ".join(text.split()))
         elif block.kind == "list":

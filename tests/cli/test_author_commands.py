@@ -26,6 +26,12 @@ def homeroom(tmp_path):
     return command
 
 
+def brief(messages):
+    """The scripted teacher, in as few words as a draft gives it for questions."""
+    text = scripted_teacher.answer(messages)
+    return "\n".join(text.splitlines()[:3]) if messages[-1]["content"].startswith("Fact:") else text
+
+
 def test_tree_shows_text_json_and_a_page(homeroom, tmp_path):
     homeroom("init", "course")
     shown = homeroom("tree", "course")
@@ -59,7 +65,7 @@ def test_diff_exits_0_with_and_without_differences_and_2_for_what_is_no_base(hom
 
 
 def test_draft_writes_what_check_refuses_until_it_was_read(homeroom, tmp_path):
-    with scripted_server(scripted_teacher.answer) as url:
+    with scripted_server(brief) as url:
         more = ["--teacher", url, "--teacher-model", "scripted", "--created-by", "ann"]
         done = homeroom("draft", str(HANDBOOK), "--leaf", "knowledge/claims", *more)
         assert done.returncode == 0, done.stderr
