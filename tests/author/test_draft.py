@@ -31,15 +31,23 @@ HANDBOOK = Path(homeroom.__file__).parent / "data/examples/insurance/knowledge/i
 LEAF = "knowledge/insurance/claims"
 
 
-def teacher(requests):
-    texts = [scripted_teacher.answer([{"content": m.content} for m in r.messages]) for r in requests]
-    return [Reply(text=t, finish_reason="stop", prompt_tokens=1, completion_tokens=9) for t in texts]
-
-
 def brief(messages):
     """The scripted teacher, in as few words as a draft gives it for questions."""
     text = scripted_teacher.answer(messages)
     return "\n".join(text.splitlines()[:3]) if messages[-1]["content"].startswith("Fact:") else text
+
+
+def replies(requests, answer):
+    texts = [answer([{"content": m.content} for m in r.messages]) for r in requests]
+    return [Reply(text=t, finish_reason="stop", prompt_tokens=1, completion_tokens=9) for t in texts]
+
+
+def teacher(requests):
+    return replies(requests, brief)
+
+
+def wordy_teacher(requests):
+    return replies(requests, scripted_teacher.answer)
 
 
 def made(tmp_path, document=HANDBOOK, ask=teacher, **more):
@@ -50,7 +58,7 @@ def made(tmp_path, document=HANDBOOK, ask=teacher, **more):
 
 @pytest.fixture(scope="module")
 def drafted(tmp_path_factory):
-    return made(tmp_path_factory.mktemp("drafted"))
+    return made(tmp_path_factory.mktemp("drafted"), ask=wordy_teacher)
 
 
 def seeds(drafted):
@@ -131,7 +139,7 @@ def test_a_comment_that_is_no_mark_is_none(tmp_path):
 
 def test_no_question_of_an_exam_is_asked_again(tmp_path, drafted):
     exam = [Question(id=str(n), question=seed.question) for n, seed in enumerate(seeds(drafted))]
-    again = made(tmp_path, exam=exam)
+    again = made(tmp_path, exam=exam, ask=wordy_teacher)
     taken = {tuple(words(q.question)) for q in exam}
     assert not taken & {tuple(words(seed.question)) for seed in seeds(again)}
     assert again.rejected["exam"] > 0
@@ -203,13 +211,12 @@ def test_a_short_document_and_a_teacher_without_good_questions_write_nothing(tmp
 
 def test_a_passage_without_good_questions_is_replaced_by_another(tmp_path):
     def fails_on_proof(requests):
-        replies = teacher(requests)
         bad = "1. Nothing that fits."
         return [
             Reply(text=bad, finish_reason="stop", prompt_tokens=1, completion_tokens=1)
             if re.search(r"About:.*(Proof|The claims desk)", request.messages[-1].content)
             else reply
-            for request, reply in zip(requests, replies, strict=True)
+            for request, reply in zip(requests, teacher(requests), strict=True)
         ]
 
     drafted = made(tmp_path, ask=fails_on_proof)
