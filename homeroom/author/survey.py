@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -105,7 +106,8 @@ def _papers(leaf: Leaf, course: Path, converted: dict[str, list[dict[str, Any]]]
     known = {row["name"]: row["text"] for row in converted.get(leaf.path, ())}
     if is_git_address(leaf.source.repo):
         if not known:
-            return [Paper(name=f"{leaf.source.repo} {pattern}") for pattern in leaf.source.patterns]
+            address = re.sub(r"//[^/@]*@", "//", leaf.source.repo)  # a password in it is not for showing
+            return [Paper(name=f"{address} {pattern}") for pattern in leaf.source.patterns]
         return [Paper(name=n, size_bytes=len(t.encode()), sections=_sections(t)) for n, t in known.items()]
     papers = []
     for folder, name in _local_files(leaf, course):
@@ -121,6 +123,10 @@ def _papers(leaf: Leaf, course: Path, converted: dict[str, list[dict[str, Any]]]
 
 def _local_files(leaf: Leaf, course: Path) -> Iterator[tuple[Path, str]]:
     assert leaf.source is not None
+    beside = course / leaf.path
+    if leaf.source.repo == "." and all(_is_beside(beside, name) for name in leaf.source.patterns):
+        yield from ((beside, name) for name in leaf.source.patterns)
+        return
     try:
         folder = local_folder(leaf.source.repo, leaf=leaf.path, course=course)
         inside = _boundary(course)
@@ -129,6 +135,12 @@ def _local_files(leaf: Leaf, course: Path) -> Iterator[tuple[Path, str]]:
         return  # said by `homeroom check`
     own = {course / leaf.path / name for name in _OWN}
     yield from ((folder, name) for name in dict.fromkeys(found) if folder / name not in own)
+
+
+def _is_beside(folder: Path, name: str) -> bool:
+    """Say whether a name is that of an ordinary file in the folder itself: most are, and need no search."""
+    path = f"{folder}/{name}"
+    return "/" not in name and name not in (*_OWN, ".", "..") and os.path.isfile(path) and not os.path.islink(path)
 
 
 _boundary = functools.lru_cache(maxsize=8)(boundary)  # asked once a leaf, it would look at every folder above

@@ -105,9 +105,9 @@ def test_a_folder_inside_a_course_and_a_single_leaf_have_a_tree_and_an_empty_fol
 
 
 def test_what_a_run_converted_is_read_and_a_git_document_is_only_named(course):
-    put(course, KNOWLEDGE.replace("boats.md", "{repo: 'https://x.org/y.git', commit: c, patterns: ['*.md']}"))
+    put(course, KNOWLEDGE.replace("boats.md", "{repo: 'https://me:pass@x.org/y.git', commit: c, patterns: ['*.md']}"))
     (paper,) = rows(survey(course))["knowledge/boats"].documents
-    assert (paper.words, paper.sections) == (None, ())
+    assert (paper.name, paper.words, paper.sections) == ("https://x.org/y.git *.md", None, ())
     converted = {"leaf": "knowledge/boats", "name": "deep/boats.md", "text": document()}
     (course / "out/documents").mkdir(parents=True)
     (course / "out/documents/documents.jsonl").write_text(json.dumps(converted) + "\nnot json\n")
@@ -115,6 +115,13 @@ def test_what_a_run_converted_is_read_and_a_git_document_is_only_named(course):
     (course / "out/documents/documents.jsonl").write_text(json.dumps(converted) + "\n")
     (paper,) = rows(survey(course))["knowledge/boats"].documents
     assert (paper.name, len(paper.sections)) == ("deep/boats.md", 3)
+
+
+def test_a_link_that_leads_out_of_the_course_is_not_read(course, tmp_path):
+    (tmp_path / "secret.md").write_text("# Secret\n\nWords of it.\n")
+    (course / "knowledge/boats/boats.md").unlink()
+    (course / "knowledge/boats/boats.md").symlink_to(tmp_path / "secret.md")
+    assert rows(survey(course))["knowledge/boats"].documents == ()
 
 
 # -- gaps -----------------------------------------------------------------------------------------------------------
