@@ -132,12 +132,12 @@ def compare(old: Snapshot, new: Snapshot, *, base: str = "") -> Diff:
     both = sorted(before.keys() & after.keys())
     touched = [path for path in both if before[path] != after[path]]
     moved = _moved(gone, come, old, new)
-    left, same = set(moved.values()), set(both) - set(touched)
+    movers, same = set(moved.values()), set(both) - set(touched)
     far = _far_documents(sorted(same), before, after, old, new)
     pairs = [*((was, path) for path, was in moved.items()), *((path, path) for path in touched)]
     old_texts = old.read([f"{was}/{QNA}" for was, _ in pairs])
     new_texts = new.read([f"{path}/{QNA}" for _, path in pairs])
-    found = [LeafDiff(path=path, status="removed") for path in gone if path not in left]
+    found = [LeafDiff(path=path, status="removed") for path in gone if path not in movers]
     found += [LeafDiff(path=path, status="added") for path in come if path not in moved]
     for was, path in pairs:
         changes = qna_changes(old_texts[f"{was}/{QNA}"], new_texts[f"{path}/{QNA}"], was=was, path=path)
@@ -184,7 +184,7 @@ def _moved(gone: Sequence[str], come: Sequence[str], old: Snapshot, new: Snapsho
         {path: _lines(content) for path, content in zip(paths, _contents(side, paths), strict=True)}
         for side, paths in ((old, gone), (new, come))
     ]
-    alike = sorted(((-_likeness(lines[0][a], lines[1][b]), a, b) for a in gone for b in come))
+    alike = sorted((-_likeness(lines[0][a], lines[1][b]), a, b) for a in gone for b in come)
     for less, was, path in alike:
         if -less >= SAME_SHARE and path not in moved and was not in left:
             moved[path] = was
