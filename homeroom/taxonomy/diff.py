@@ -292,8 +292,10 @@ def _field_changes(before: Leaf, after: Leaf) -> list[Change]:
 def _source(leaf: Leaf) -> str:
     if leaf.source is None:
         return ""
-    place = "" if leaf.source.repo == "." else f"{leaf.source.repo} {leaf.source.commit}: "
-    return f"{place}{', '.join(leaf.source.patterns)}"
+    values = dataclasses.asdict(leaf.source)
+    place = " ".join(part for part in (values.pop("repo"), values.pop("commit")) if part not in ("", "."))
+    names = ", ".join(str(name) for named in values.values() for name in named)
+    return f"{place}: {names}" if place else names
 
 
 def _seed_changes(before: Sequence[Seed], after: Sequence[Seed]) -> list[Change]:

@@ -20,7 +20,7 @@ from typing import Literal
 from yaml.nodes import MappingNode
 
 from homeroom.core.types import Leaf
-from homeroom.taxonomy.parse import MAX_BYTES, fields, parse
+from homeroom.taxonomy.parse import MAX_BYTES, Place, fields, parse
 from homeroom.taxonomy.problem import Faults, Problem
 from homeroom.taxonomy.rules import Tree, read_leaf
 
@@ -95,10 +95,8 @@ def read_file(path: Path, *, name: str, root: Path) -> tuple[Leaf | None, list[P
             None, "folder-name", f"the folder name {relative!r} has characters that cannot be shown", "Rename it."
         )
         return None, faults.found
-    if f"\n{DRAFT_MARK}".encode() in b"\n" + content.removeprefix(b"\xef\xbb\xbf"):
-        hint = "Read every line against its document, mend it, then remove the line that begins with # DRAFT."
-        faults.error(None, "draft", "this is a draft that no person has read yet", hint)
     top = parse(content, faults)
+    check_draft(content, faults)
     if top is None:
         return None, faults.found
     tree = _tree_of(relative)
@@ -107,6 +105,15 @@ def read_file(path: Path, *, name: str, root: Path) -> tuple[Leaf | None, list[P
         tree = "knowledge" if has_document else "compositional_skills"
     leaf = read_leaf(top, path=relative, tree=tree, faults=faults)
     return (None if faults.has_error else leaf), faults.found
+
+
+def check_draft(content: bytes, faults: Faults) -> None:
+    """Refuse a leaf that still has the mark of a draft, wherever a person may have moved it."""
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    number = next((n for n, line in enumerate(lines) if line.startswith(DRAFT_MARK.encode())), None)
+    if number is not None:
+        hint = "Read every line against its document, mend it, then remove the line that begins with # DRAFT."
+        faults.error(Place(number, 0), "draft", "this is a draft that no person has read yet", hint)
 
 
 # -- which files are leaves --------------------------------------------------------------------------------------
