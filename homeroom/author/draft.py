@@ -32,8 +32,8 @@ from homeroom.evaluate.exam import read_exam
 from homeroom.generate.attribution import Embed
 from homeroom.pipeline.course import Course, Say
 from homeroom.taxonomy.gaps import WORDS_A_CONTEXT
-from homeroom.taxonomy.read import DRAFT_MARK
 from homeroom.taxonomy.rules import MIN_ANSWERS, MIN_SEEDS
+from homeroom.taxonomy.unread import DRAFT_MARK
 
 MARK = f"{DRAFT_MARK}: read every line against the document, mend it, then remove this line."
 MAX_CONTEXTS = 12

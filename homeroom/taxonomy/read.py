@@ -20,9 +20,10 @@ from typing import Literal
 from yaml.nodes import MappingNode
 
 from homeroom.core.types import Leaf
-from homeroom.taxonomy.parse import MAX_BYTES, Place, fields, parse
+from homeroom.taxonomy.parse import MAX_BYTES, fields, parse
 from homeroom.taxonomy.problem import Faults, Problem
 from homeroom.taxonomy.rules import Tree, read_leaf
+from homeroom.taxonomy.unread import check_was_read
 
 __all__ = ["Problem", "Taxonomy", "read_taxonomy"]
 
@@ -31,7 +32,6 @@ SKIPPED = "foundational_skills"
 MAX_LEAVES = 10_000
 MAX_FOLDERS = 50_000
 MAX_DEPTH = 32  # folders below each other
-DRAFT_MARK = "# DRAFT, written by a model"  # begins a line of a leaf that no person has read yet; see author/draft.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def read_file(path: Path, *, name: str, root: Path) -> tuple[Leaf | None, list[P
         )
         return None, faults.found
     top = parse(content, faults)
-    check_draft(content, faults)
+    check_was_read(content, faults)
     if top is None:
         return None, faults.found
     tree = _tree_of(relative)
@@ -105,15 +105,6 @@ def read_file(path: Path, *, name: str, root: Path) -> tuple[Leaf | None, list[P
         tree = "knowledge" if has_document else "compositional_skills"
     leaf = read_leaf(top, path=relative, tree=tree, faults=faults)
     return (None if faults.has_error else leaf), faults.found
-
-
-def check_draft(content: bytes, faults: Faults) -> None:
-    """Refuse a leaf that still has the mark of a draft, wherever a person may have moved it."""
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    number = next((n for n, line in enumerate(lines) if line.startswith(DRAFT_MARK.encode())), None)
-    if number is not None:
-        hint = "Read every line against its document, mend it, then remove the line that begins with # DRAFT."
-        faults.error(Place(number, 0), "draft", "this is a draft that no person has read yet", hint)
 
 
 # -- which files are leaves --------------------------------------------------------------------------------------
