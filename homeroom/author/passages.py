@@ -94,7 +94,7 @@ class Passages:
         )
 
     def _questions(self, facts: Sequence[Fact], judge: QuestionChecks, wave: int) -> list[tuple[Fact, str]]:
-        """Return the questions of one wave that hold, those that ask for a detail of the fact first."""
+        """Return the questions of one wave that hold; first those that ask for a detail, in the words of the fact."""
         by_id = {c.id: c for c in self.chunks}
         whole = [question_request(f, by_id[f.chunk], self.subject, wave=wave, config=self.config) for f in facts]
         requests = [dataclasses.replace(request, max_tokens=QUESTION_TOKENS) for request in whole]
@@ -109,7 +109,13 @@ class Passages:
                 self.rejected[fault[0] if fault else "yes or no"] += 1
             else:
                 held.append((fact, question))
-        return sorted(held, key=lambda h: not asked_detail(h[1], h[0].statement, subject=self.subject))
+        return sorted(held, key=self._rank)
+
+    def _rank(self, held: tuple[Fact, str]) -> tuple[bool, int]:
+        """Return what is smaller for a better question: a small teacher's other words are often other things."""
+        fact, question = held
+        shared = checks.content_words(question) & checks.content_words(fact.statement)
+        return not asked_detail(question, fact.statement, subject=self.subject), -len(shared)
 
 
 def _next(chunk: Chunk, facts: Sequence[Fact], asked: dict[str, list[str]], tries: Counter[str]) -> list[Fact]:
