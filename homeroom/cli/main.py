@@ -17,6 +17,9 @@ from homeroom.core.errors import HomeroomError
 COMMANDS = {  # name -> (module in this folder, one line of help); the help is here so that --help imports nothing
     "init": "a course from an example",
     "check": "every fault of a taxonomy, with its place and how to mend it",
+    "tree": "the taxonomy with its documents, authors and gaps",
+    "diff": "the leaves that were added, changed, moved or removed since a commit or another folder",
+    "draft": "a first qna.yaml from a document, for a person to read",
     "plan": "what a run would do, and how long it takes on this machine",
     "run": "all stages: from the taxonomy to the report",
     "generate": "the stages up to the training data",

@@ -42,7 +42,7 @@ def yes_or_no(question: str, statement: str, *, subject: str = "") -> str:
     Example:
         >>> yes_or_no("Are videos accepted as proof?", "The office does not accept videos as proof.")
         'No'
-        >>> yes_or_no("Are videos accepted in court?", "The office does not accept videos as proof.")
+        >>> yes_or_no("Are letters accepted in court?", "The office does not accept videos as proof.")
         ''
     """
     last, known = last_sentence(question), content_words(subject)

@@ -15,6 +15,7 @@ from typing import Any
 from homeroom.core.errors import ContentError, StageError
 from homeroom.core.files import read_jsonl, read_record, write_json, write_jsonl, write_text
 from homeroom.core.types import Chunk, Fact, Message, Question, Rejected, Reply, Request, Sample, content_id
+from homeroom.core.words import words
 from homeroom.pipeline.course import Course, digest_of, facts_of, in_words, summary_of, training_tokens
 
 FACTS_SHARE = 0.35  # of the teacher's tokens at most, so that a long text leaves something to ask about it
@@ -62,9 +63,11 @@ def make_exam(course: Course, out: Path) -> dict[str, Any]:
     if facts and not {"quiz", "dev", "final"} <= have:
         asks = exam_asks(facts, config=course.recipe.exam)
         replies = course.ask([r for _, r in asks], stage="exam", max_tokens=course.recipe.exam.max_tokens)
-        questions += read_exam(
+        made = read_exam(
             asks, replies, all_facts=facts, written=written, config=course.recipe.exam, embed=shipped_embedder().embed
         )
+        taught = {tuple(words(seed.question)) for leaf in course.leaves for seed in leaf.seeds}  # as they stand
+        questions += [question for question in made if tuple(words(question.question)) not in taught]
         spent = _tokens(replies)
     if not any(q.split == "final" for q in questions):
         raise ContentError(

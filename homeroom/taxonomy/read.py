@@ -28,6 +28,7 @@ from homeroom.taxonomy.names import check_folder_name
 from homeroom.taxonomy.parse import MAX_BYTES, fields, parse
 from homeroom.taxonomy.problem import Faults, Problem
 from homeroom.taxonomy.rules import Tree, read_leaf
+from homeroom.taxonomy.unread import check_was_read
 
 __all__ = ["Problem", "Taxonomy", "read_taxonomy"]
 
@@ -125,6 +126,7 @@ def read_file(path: Path, *, name: str, folder: Path, root: Path, look: Look = n
     check_folder_name(relative, faults)
     top = None if faults.has_error else parse(content, faults)
     look(path, content, top, faults)
+    check_was_read(content, faults)
     if top is None:
         return None, faults.found
     leaf = read_leaf(top, path=relative, tree=tree_of_leaf(relative, top), faults=faults)
