@@ -38,7 +38,7 @@ def survey(path: Path) -> Tree:
     Raises:
         ContentError: there is no leaf, good or broken.
     """
-    taxonomy = read_taxonomy(path)
+    taxonomy = read_taxonomy(path, processes=os.cpu_count() or 1)
     course, leaves = taxonomy.course, taxonomy.leaves
     errors = sorted({problem.file for problem in taxonomy.problems if problem.severity == "error"})
     if not leaves and not taxonomy.files:
@@ -118,6 +118,9 @@ def _papers(leaf: Leaf, course: Path, converted: dict[str, list[dict[str, Any]]]
         elif name in known:
             sections = _sections(known[name])
         papers.append(Paper(name=name, size_bytes=size, sections=sections))
+    for url in leaf.source.urls:
+        text = known.get(url, "")
+        papers.append(Paper(name=url, size_bytes=len(text.encode()), sections=_sections(text) if text else None))
     return papers
 
 

@@ -117,6 +117,15 @@ def test_what_a_run_converted_is_read_and_a_git_document_is_only_named(course):
     assert (paper.name, len(paper.sections)) == ("deep/boats.md", 3)
 
 
+def test_an_address_beside_files_is_a_document_too(course):
+    put(course, KNOWLEDGE.replace("boats.md", "[boats.md, 'https://example.org/more.md']"))
+    leaf = rows(survey(course))["knowledge/boats"]
+    assert [(d.name, d.words is None) for d in leaf.documents] == [
+        ("boats.md", False),
+        ("https://example.org/more.md", True),
+    ]
+
+
 def test_a_link_that_leads_out_of_the_course_is_not_read(course, tmp_path):
     (tmp_path / "secret.md").write_text("# Secret\n\nWords of it.\n")
     (course / "knowledge/boats/boats.md").unlink()
