@@ -14,7 +14,7 @@ import re
 
 from homeroom.core.words import words
 from homeroom.generate import checks
-from homeroom.generate.details import detail_spans
+from homeroom.generate.details import detail_spans, telling
 from homeroom.generate.polar import NEGATION, yes_or_no
 
 CLAUSE = 5  # words before a detail that say what it is
@@ -51,13 +51,13 @@ def asked_detail(question: str, statement: str, *, subject: str = "") -> str:
     wanted, which = checks.asks_for(question), _WHICH.search(asked)
     if checks.is_polar(question) or not _A_THING.search(asked) or _NO_THING.search(asked):
         return ""
-    known, telling = set(words(question)) | set(words(subject)), checks.content_words(question)
+    known, said = set(words(question)) | set(words(subject)), checks.content_words(question)
     named = set(words(which[1] or which[2] or question)) if which else set()
     is_time = bool(_A_TIME.search(asked))
     found: list[tuple[int, str]] = []
     for start, end in detail_spans(statement):
         own, measures = statement[start:end], checks.numbers(statement[start:end])
-        if set(measures or words(own)) <= known or (wanted and bool(measures) != (wanted == "number")):
+        if telling(own) <= known or (wanted and bool(measures) != (wanted == "number")):
             continue
         if _AMOUNT.search(asked) and _CLOCK.search(own):
             continue
@@ -65,12 +65,12 @@ def asked_detail(question: str, statement: str, *, subject: str = "") -> str:
         if is_plain and is_name and start < len(statement) / 2:
             continue  # what the fact is about, not what it tells
         head, of, thing = own.partition(" of ")
-        if of and not measures and checks.content_words(head) <= telling:  # "what shape": "the shape of a heron"
+        if of and not measures and checks.content_words(head) <= said:  # "what shape": "the shape of a heron"
             start = end - len(thing)
         detail = _whole(statement, start, end, name=wanted == "name" or (is_plain and not measures))
         clause = checks.content_words(" ".join(statement[:start].split()[-CLAUSE:]))
         is_named = bool(named & set(words(detail)))  # "which plan": "the Orchard plan"
-        found.append((len(clause & telling) + CLAUSE * is_named, detail))
+        found.append((len(clause & said) + CLAUSE * is_named, detail))
     if not found or not (wanted or which or len(found) == 1):
         return ""
     return max(reversed(found), key=lambda f: f[0])[1]

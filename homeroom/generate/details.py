@@ -84,6 +84,16 @@ def details(statement: str) -> list[str]:
     return [statement[a:b] for a, b in detail_spans(statement)]
 
 
+def telling(detail: str) -> set[str]:
+    """Return what of a detail a question must say to have said it: its numbers, else its words but for the small ones.
+
+    Example:
+        >>> sorted(telling("an orange form")), sorted(telling("the first 90 tallens"))
+        (['form', 'orange'], ['1th', '90'])
+    """
+    return set(checks.numbers(detail)) or set(words(detail)) - _FUNCTION
+
+
 def leak_fault(question: str, fact: Fact, *, subject: str = "") -> checks.Fault | None:
     """A detail of the fact is left for the answer, or else a word that carries meaning.
 
@@ -93,8 +103,7 @@ def leak_fault(question: str, fact: Fact, *, subject: str = "") -> checks.Fault 
     asked, told = set(words(question)) | set(words(subject)), fact.statement
     if checks.asks_for(question) == "number" and checks.numbers(told) and checks.numbers(told) <= asked:
         return "leak", "the question already says the number that it asks for"
-    bags = [set(checks.numbers(d)) or set(words(d)) - _FUNCTION for d in details(told)]
-    bags = [bag for bag in bags if not bag <= set(words(subject))]
+    bags = [bag for bag in map(telling, details(told)) if not bag <= set(words(subject))]
     left = (
         any(not bag <= asked for bag in bags) if bags else checks.content_words(told) - checks.content_words(question)
     )
@@ -130,5 +139,5 @@ def alike(one: Sequence[str], other: Sequence[str]) -> bool:
 
 
 _FUNCTION = frozenset(
-    "a no the its their his her without by with if when only unless before after while in on at under as".split()  # noqa: SIM905
+    "a an no the its their his her without by with if when only unless before after while in on at under as".split()  # noqa: SIM905
 )

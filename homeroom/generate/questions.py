@@ -15,7 +15,7 @@ from homeroom.generate.answers import answer
 from homeroom.generate.attribution import Embed, attribute
 from homeroom.generate.details import details, leak_fault
 from homeroom.generate.facts import topic_of
-from homeroom.generate.polar import polar_fault, yes_or_no
+from homeroom.generate.polar import polar_fault
 from homeroom.generate.prompts import fill, prompts, request
 
 _NUMBERED = re.compile(r"^\s*\**(?:question\s*)?\d{1,2}\s*[.):]\**\s*(.+?)\s*$", re.IGNORECASE)
@@ -110,13 +110,9 @@ class QuestionChecks:
 
     def _cannot_answer(self, question: str, fact: Fact) -> checks.Fault | None:
         subject = " ".join(self.subjects)
-        if yes_or_no(question, fact.statement, subject=subject):
-            return None
-        return (
-            polar_fault(question, fact.statement, subject=subject)
-            or leak_fault(question, fact, subject=subject)
-            or checks.type_fault(question, fact)
-        )
+        if checks.is_polar(question):  # it may say all that the fact says: whether it is so is left to answer
+            return polar_fault(question, fact.statement, subject=subject)
+        return leak_fault(question, fact, subject=subject) or checks.type_fault(question, fact)
 
     def repeats(self, text: str) -> checks.Fault | None:
         """Return a fault if the text was there before, in the samples or in an exam."""

@@ -160,7 +160,7 @@ def _collisions(taxonomy: Taxonomy) -> list[Problem]:
 def _document_problems(leaf: Leaf, taxonomy: Taxonomy, inside: Path, allowed: Collection[str]) -> list[Problem]:
     """Return an error for each pattern of a local source that no file matches; addresses are not looked at."""
     source = leaf.source
-    if source is None or (is_git_address(source.repo) and not source.licences):
+    if source is None or is_git_address(source.repo):
         return []
     faults = Faults(taxonomy.names[leaf.path])
     at = Place(_line_of("document:", taxonomy.course / leaf.path / "qna.yaml"), 0)

@@ -7,7 +7,8 @@ import unicodedata
 import pytest
 
 from homeroom.core.errors import ContentError
-from homeroom.documents.formats import read_text
+from homeroom.core.sources import WEB_DOCUMENTS
+from homeroom.documents.formats import FORMATS, read_text
 from homeroom.documents.text import normalised
 
 
@@ -23,6 +24,10 @@ def test_markdown_is_normalised_and_named_after_its_first_heading():
 def test_a_title_comes_from_the_front_matter_or_the_file_name_where_there_is_no_heading():
     assert read_text("x/claims-hand_book.txt", b"Plain text.").title == "Claims hand book"
     assert read_text("a.md", b"---\ntitle: 'My Book'\n---\nText.").title == "My Book"
+
+
+def test_every_format_that_is_read_is_known_as_a_document_of_the_web():
+    assert sorted(WEB_DOCUMENTS) == sorted(FORMATS)
 
 
 def test_a_rule_at_the_beginning_is_not_front_matter():

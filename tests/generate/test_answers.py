@@ -54,6 +54,7 @@ def test_the_detail_is_the_one_that_is_asked_for(question, statement, detail):
         ("When someone leads a panel, what happens?", PANEL),
         ("What do the forms do?", "Every form must be filled in with a pencil."),
         ("Can you tell me about age?", AGE),
+        ("What does the orange form look like?", "Water claims are made on an orange form."),
         ("Which company is it?", "Brindlemoor Mutual does not accept videos."),
     ],
 )

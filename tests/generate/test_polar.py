@@ -50,6 +50,8 @@ def test_a_leak_says_every_detail_and_a_thing_is_one_too():
     assert leak_fault("What does somebody with all three plans get?", plate) is None
     assert leak_fault("Why does somebody with three plans get the brass plate?", plate)[0] == "leak"
     assert leak_fault("How many plans are the three plans?", plate)[0] == "leak"
+    orange = dataclasses.replace(plate, statement="Water claims are made on an orange form.")
+    assert leak_fault("What does the orange form look like?", orange)[0] == "leak"
     film = dataclasses.replace(plate, statement=VIDEOS)
     assert leak_fault("What about videos?", film, subject="Brindlemoor Mutual")[0] == "leak"
     assert leak_fault("What is not accepted as proof?", film, subject="Brindlemoor Mutual") is None
