@@ -20,7 +20,14 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-TORCH_MODULES = ("torch", "transformers", "tiny_student", "trl_reference", "homeroom.train", "homeroom.models.torch_engine")
+TORCH_MODULES = (
+    "torch",
+    "transformers",
+    "tiny_student",
+    "trl_reference",
+    "homeroom.train",
+    "homeroom.models.torch_engine",
+)
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 

@@ -24,7 +24,7 @@ ARCHITECTURES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen
 MAX_VOCABULARY = 1_000_000
 MAX_LAYERS = 512
 MAX_WIDTH = 65_536
-CONTROL = 3  # token type of special tokens in GGUF
+CONTROL, USER_DEFINED = 3, 4  # token types of GGUF: special tokens, and words that are one token always
 
 # GGUF's names of tensors -> Hugging Face's; {n} is the number of the layer.
 OUTER_NAMES = {
@@ -220,11 +220,13 @@ def _tokenizer(fields: dict[str, Any]) -> Any:
         raise ContentError("it has no chat template", hint="Use an instruct model.")
     merges = [tuple(merge.split(" ", 1)) for merge in fields.get("tokenizer.ggml.merges", [])]
     core = Tokenizer(models.BPE(vocab={token: n for n, token in enumerate(tokens)}, merges=merges))
-    core.pre_tokenizer = _splitter(str(fields.get("tokenizer.ggml.pre", "")))
+    core.pre_tokenizer = splitter(str(fields.get("tokenizer.ggml.pre", "")))
     core.decoder = decoders.ByteLevel()
     types = fields.get("tokenizer.ggml.token_type", [])
     special = [token for token, kind in zip(tokens, types, strict=True) if kind == CONTROL]
     core.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    whole = [token for token, kind in zip(tokens, types, strict=True) if kind == USER_DEFINED]
+    core.add_tokens([AddedToken(token, special=False, normalized=False) for token in whole])
     eos = _token_id(fields, "eos")
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
@@ -238,7 +240,12 @@ def _tokenizer(fields: dict[str, Any]) -> Any:
     )
 
 
-def _splitter(name: str) -> Any:
+def splitter(name: str) -> Any:
+    """Return how text is cut before byte-pair merging, under llama.cpp's name for it.
+
+    Raises:
+        ContentError: the name is not known here.
+    """
     from tokenizers import Regex, pre_tokenizers
 
     if name == "smollm":

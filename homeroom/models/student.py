@@ -51,7 +51,7 @@ def load_student(path: Path, *, dtype: torch.dtype | None = None, device: str = 
     if not tokenizer.chat_template:
         raise ContentError("the model has no chat template", where=str(path), hint="Use an instruct model.")
     context = int(getattr(model.config, "max_position_embeddings", 2048))
-    eos_ids = _eos_ids(model, tokenizer)
+    eos_ids = end_tokens(tokenizer, getattr(model.generation_config, "eos_token_id", None))
     if not eos_ids:
         raise ContentError("the model has no token that ends an answer", where=str(path))
     if tokenizer.pad_token_id is None:
@@ -116,10 +116,29 @@ def _from_gguf(path: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     return model, source.tokenizer
 
 
-def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Return the token with which the chat template ends an answer, then every other token the model stops at."""
+def load_tokenizer(folder: Path) -> Any:
+    """Load the tokenizer of a Hugging Face folder.
+
+    Raises:
+        ContentError: there is none, or it is damaged.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # tokenizers and transformers fail in their own ways
+        told = f"({type(error).__name__}: {str(error)[:200]})"
+        raise ContentError(f"the tokenizer cannot be loaded {told}", where=str(folder)) from None
+
+
+def end_tokens(tokenizer: Any, told: int | list[int] | None) -> tuple[int, ...]:
+    """Return the token with which the chat template ends an answer, then every other one that the model stops at.
+
+    Args:
+        tokenizer: With a chat template.
+        told: `eos_token_id` of the generation config.
+    """
     turn = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    told = getattr(model.generation_config, "eos_token_id", None)
     stops = [*(told if isinstance(told, list) else [told]), tokenizer.eos_token_id]
     ends = tokenizer.apply_chat_template(turn, tokenize=True, return_dict=False)
     last = next((token for token in reversed(ends) if token in tokenizer.all_special_ids), None)

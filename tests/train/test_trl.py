@@ -1,7 +1,7 @@
 """Our loop beside TRL's SFTTrainer: the same conversations in, the same losses, gradients and weights out.
 
-TRL's numbers are in `golden/trl.json`, made by `trl_reference.py` with TRL in an environment of its own; where `trl` can
-be imported, the last test makes them anew.
+TRL's numbers are in `golden/trl.json`, made by `trl_reference.py` with TRL in an environment of its own; where `trl`
+can be imported, the last test makes them anew.
 """
 
 from __future__ import annotations
