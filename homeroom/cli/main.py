@@ -23,6 +23,8 @@ COMMANDS = {  # name -> (module in this folder, one line of help); the help is h
     "plan": "what a run would do, and how long it takes on this machine",
     "run": "all stages: from the taxonomy to the report",
     "generate": "the stages up to the training data",
+    "audit": "are the checks of the training data any good on this course?",
+    "why": "where a sample comes from, or why it was thrown out",
     "train": "the stages up to the tuned student",
     "evaluate": "examine a course's student, or any model on any exam",
     "chat": "talk to a student, or to base and tuned side by side",

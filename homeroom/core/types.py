@@ -134,7 +134,12 @@ class Sample:
     quote: str = ""
     start: int = 0
     end: int = 0
-    teacher: str = ""  # identity of the model that wrote it; "" for code or a person
+    teacher: str = ""  # name and digest of the model that wrote it; "" for code or a person
+    author: str = ""  # of the leaf: whose knowledge or skill it is
+    document: str = ""  # sha256 of the file that [start:end) lies in; "" where there is none
+    recipe: str = ""  # what made it, with the version of its prompt or code: "knowledge/questions@1f3a..."
+    seed: int = 0  # that the teacher was asked with
+    checks: tuple[str, ...] = ()  # that it passed, in their order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from homeroom.core.types import Chunk, Fact, Leaf, Reply, Request, content_id
 from homeroom.core.words import is_number, words
 from homeroom.generate.checks import content_words, names, numbers
 from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.support import passage, support_fault
 
 _LINE = re.compile(r"^\s*(?:[-*]\s*)?\[(\d{1,3})\]\s*(.+?)\s*$")
 MAX_WORDS = 45  # of a statement; a longer one is a paragraph, not a fact
@@ -165,7 +166,10 @@ def _holds(statement: str, own: Sequence[_Numbered], index: int, chunk: Chunk) -
     if not numbers(statement) <= numbers(own[index].text) or not names(statement) <= set(words(f"{near} {chunk.text}")):
         return False
     mine = content_words(statement)
-    return bool(mine) and len(mine & content_words(near)) >= 0.6 * len(mine)
+    if not mine or len(mine & content_words(near)) < 0.6 * len(mine):
+        return False
+    source = passage(chunk.text, title=f"{chunk.title} {chunk.heading}", quote=own[index].text)
+    return support_fault(statement, source) is None
 
 
 def _misses_much(statements: Sequence[str], sentence: str) -> bool:

@@ -24,6 +24,7 @@ from homeroom.generate.drills import choices, drills
 from homeroom.generate.facts import subject_of
 from homeroom.generate.questions import QuestionChecks, question_request, read_questions
 from homeroom.generate.sifted import Ask, Sifted
+from homeroom.generate.support import sample_fault
 from homeroom.generate.texts import read_rewrite, rewrite_request, text_fault, text_sample
 
 REWRITE_SHARE = 0.15  # of the tokens that are left, at most, goes into one wave of retellings
@@ -70,7 +71,7 @@ def knowledge_samples(
         if wave < config.rewrites:
             work.tell_again(told, wave)
     drilled = [d for f in facts for d in drills(f, all_facts, subjects.get(f.chunk, ""))]
-    work.keep(drilled, [judge.repeats(d.messages[0].content) for d in drilled])
+    work.keep(drilled, [judge.repeats(d.messages[0].content) or sample_fault(d, chunk_of[d.chunk]) for d in drilled])
     passages = [text_sample("passage", chunk_of[c].text, chunk_of[c]) for c in told]  # the words that are taught
     samples = (*work.samples, *passages, *choices(work.samples, facts, all_facts, subjects))
     return Sifted(samples=samples, rejected=tuple(work.rejected))
@@ -111,7 +112,7 @@ class _Work:
             draft
             for fact, reply in zip(wanted, self.ask(requests), strict=True)
             if reply is not None
-            for draft in read_questions(reply, fact, self.subjects[fact.chunk], self.teacher)
+            for draft in read_questions(reply, fact, self.subjects[fact.chunk], self.teacher, self.config.seed + wave)
         ]
         self.keep(drafts, self.judge.faults(drafts))
 
@@ -128,7 +129,8 @@ class _Work:
         requests = [rewrite_request(self.chunks[c], self.subjects[c], wave=wave, config=self.config) for c in chunks]
         for chunk_id, reply in zip(chunks, self.ask(requests, share=REWRITE_SHARE), strict=True):
             chunk = self.chunks[chunk_id]
-            drafts = list(read_rewrite(reply, chunk, self.teacher)) if reply is not None else []
+            seed = self.config.seed + wave
+            drafts = list(read_rewrite(reply, chunk, self.teacher, seed)) if reply is not None else []
             self.keep(drafts, [text_fault(d, chunk) or self.judge.repeats(d.text) for d in drafts])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homeroom.core.config import Samples
 from homeroom.core.types import Chunk, Fact, Message, Reply, Request, Sample, content_id
@@ -17,6 +17,7 @@ from homeroom.generate.details import details, leak_fault
 from homeroom.generate.facts import topic_of
 from homeroom.generate.polar import polar_fault
 from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.support import sample_fault
 
 _NUMBERED = re.compile(r"^\s*\**(?:question\s*)?\d{1,2}\s*[.):]\**\s*(.+?)\s*$", re.IGNORECASE)
 Check = Callable[[str], checks.Fault | None]
@@ -45,7 +46,7 @@ def question_request(fact: Fact, chunk: Chunk, subject: str, *, wave: int, confi
     )
 
 
-def read_questions(reply: Reply, fact: Fact, subject: str, teacher: str) -> Iterator[Sample]:
+def read_questions(reply: Reply, fact: Fact, subject: str, teacher: str, seed: int = 0) -> Iterator[Sample]:
     """Yield the questions of a reply, answered from the fact."""
     lines = reply.text.splitlines()
     if reply.finish_reason == "length":
@@ -54,7 +55,8 @@ def read_questions(reply: Reply, fact: Fact, subject: str, teacher: str) -> Iter
         match = _NUMBERED.match(line)
         if match:
             question = match[1].strip("* ")
-            yield question_sample("direct", question, answer(question, fact.statement, subject=subject), fact, teacher)
+            told = answer(question, fact.statement, subject=subject)
+            yield replace(question_sample("direct", question, told, fact, teacher), seed=seed)
 
 
 def question_sample(kind: str, question: str, answer: str, fact: Fact, teacher: str = "") -> Sample:
@@ -105,6 +107,7 @@ class QuestionChecks:
             or checks.name_fault(question, set(words(f"{source} {chunk.text}")))
             or checks.example_fault(question, f"{source} {chunk.text}", _example_words())
             or self._cannot_answer(question, fact)
+            or sample_fault(draft, chunk)
             or self.repeats(question)
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from homeroom.core.config import Samples
 from homeroom.core.types import Chunk, Reply, Request, Sample, content_id
@@ -11,6 +12,7 @@ from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.facts import topic_of
 from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.support import body_of, sample_fault
 
 _MARKS = re.compile(r"\*\*|^#+ *|^\s*(?:\d{1,2}[.)]|[-*•])\s+")  # of headings, lists and bold type
 
@@ -30,14 +32,14 @@ def rewrite_request(chunk: Chunk, subject: str, *, wave: int, config: Samples) -
     return request(prompt["system"], text, max_tokens=limit, temperature=config.temperature, seed=config.seed + wave)
 
 
-def read_rewrite(reply: Reply, chunk: Chunk, teacher: str) -> Iterator[Sample]:
+def read_rewrite(reply: Reply, chunk: Chunk, teacher: str, seed: int = 0) -> Iterator[Sample]:
     """Yield the retelling of a reply, without marks of lists and headings, if there is one."""
     lines = [_MARKS.sub("", line) for line in reply.text.splitlines()]
     text = "\n".join(line for line in lines if "[" not in line).strip()  # "[Your Name]": a form, not a text
     if reply.finish_reason == "length":
         text = text[: text.rfind(".") + 1]
     if text:
-        yield text_sample("rewrite", text, chunk, teacher)
+        yield replace(text_sample("rewrite", text, chunk, teacher), seed=seed)
 
 
 def text_sample(kind: str, text: str, chunk: Chunk, teacher: str = "") -> Sample:
@@ -60,7 +62,7 @@ def text_sample(kind: str, text: str, chunk: Chunk, teacher: str = "") -> Sample
 def text_fault(sample: Sample, chunk: Chunk) -> checks.Fault | None:
     """Return what is wrong with a retelling: cut short, or something in it that the passage does not have."""
     source = f"{chunk.title} {chunk.heading} {chunk.text}"
-    body = sample.text.partition("\n\n")[2]
+    body = body_of(sample)
     whole = " ".join(line for line in body.splitlines() if line.rstrip().endswith((".", "!", "?", "。")))
     if len(sample.text.split()) < 0.3 * len(chunk.text.split()):
         return "form", "much shorter than the passage"
@@ -69,6 +71,7 @@ def text_fault(sample: Sample, chunk: Chunk) -> checks.Fault | None:
         or checks.name_fault(whole, set(words(source)) | _LETTER_WORDS)
         or checks.drift_fault(body, source)
         or checks.negation_fault(body, source)
+        or sample_fault(sample, chunk)
     )
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from homeroom.core.errors import ContentError, StageError
-from homeroom.core.files import read_jsonl, read_record, write_json, write_jsonl, write_text
-from homeroom.core.types import Chunk, Fact, Message, Question, Rejected, Reply, Request, Sample, content_id
+from homeroom.core.files import hash_file, read_jsonl, read_record, write_json, write_jsonl, write_text
+from homeroom.core.types import Chunk, Document, Fact, Message, Question, Rejected, Reply, Request, Sample, content_id
 from homeroom.core.words import words
 from homeroom.pipeline.course import Course, digest_of, facts_of, in_words, summary_of, training_tokens
 
@@ -91,6 +91,7 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
     """Let the teacher write samples of every leaf, and check them."""
     from homeroom.generate.coverage import cover
     from homeroom.generate.knowledge import knowledge_samples, seed_samples
+    from homeroom.generate.provenance import with_provenance
     from homeroom.generate.skill import skill_samples
     from homeroom.models.embedder import shipped_embedder
 
@@ -126,6 +127,8 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
         samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
         spent += purse.spent
     _refuse_empty(course, samples, rejected)
+    documents = read_jsonl(course.out / "documents" / "documents.jsonl", Document)
+    samples = list(with_provenance(samples, leaves=course.leaves, chunks=chunks, documents=documents))
     write_jsonl(out / "samples.jsonl", samples)
     write_jsonl(out / "rejected.jsonl", rejected)
     summary = {"kept": len(samples), "rejected": len(rejected), "teacher_tokens": spent + already}
@@ -171,11 +174,19 @@ def _tokens(replies: Sequence[Reply | None]) -> int:
 
 
 def _identity(course: Course) -> str:
-    return course.recipe.teacher.model
+    """Return the teacher's name with the digest of its file, or with its address."""
+    from homeroom.models.catalog import read_catalog
+
+    teacher = course.recipe.teacher
+    entry = None if teacher.url else read_catalog().get(teacher.model)
+    path = Path(teacher.model)
+    digest = entry.sha256 if entry else hash_file(path) if not teacher.url and path.is_file() else ""
+    return f"{course.teacher_name} sha256:{digest[:16]}" if digest else course.teacher_name
 
 
 def make_dataset(course: Course, out: Path) -> dict[str, Any]:
     """Mix what the student will read."""
+    from homeroom.generate.card import sources_card
     from homeroom.generate.mix import card, mix
 
     samples = read_jsonl(course.out / "samples" / "samples.jsonl", Sample)
@@ -192,8 +203,30 @@ def make_dataset(course: Course, out: Path) -> dict[str, Any]:
     write_jsonl(out / "train.jsonl", mixed.samples)
     leaves = [leaf.path for leaf in course.leaves]
     text = card(mixed, rejected, teacher=course.teacher_name, student=course.recipe.student.model, leaves=leaves)
+    text += "\n" + sources_card(
+        mixed.samples,
+        leaves=course.leaves,
+        documents=read_jsonl(course.out / "documents" / "documents.jsonl", Document),
+        licences=_licences(course),
+        rejected=rejected,
+    )
     write_text(out / "card.md", text)
     return {"samples": len(mixed.samples), "tokens_a_pass": sum(mixed.tokens.values()), "by_kind": mixed.tokens}
+
+
+def _licences(course: Course) -> dict[str, str]:
+    """Return the licence that each leaf's attribution names, or that its qna.yaml gives for its documents."""
+    from homeroom.taxonomy.attribution import parse_attribution, spdx
+
+    found = {}
+    for leaf in course.leaves:
+        path = course.folder / leaf.path / "attribution.txt"
+        works = parse_attribution(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
+        named = [work.licence for work in works] + [
+            licence for _, licence in (leaf.source.licences if leaf.source else ())
+        ]
+        found[leaf.path] = ", ".join(dict.fromkeys(spdx(name) for name in named if name))
+    return found
 
 
 def _sample_tokens(student: Path) -> Callable[[Sample], int]:

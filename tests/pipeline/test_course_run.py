@@ -119,6 +119,40 @@ def test_every_stage_leaves_its_folder_and_the_report_has_the_contracts_shape(ma
     assert "Odile Varrick" in (folder / "out" / "dataset" / "train.jsonl").read_text(encoding="utf-8")
 
 
+def test_every_sample_says_whose_it_is_and_what_it_passed_and_why_finds_it(make_course, teacher, student):
+    from homeroom.core.files import hash_file
+    from homeroom.pipeline.origins import audit_course, why_samples
+
+    folder = make_course()
+    run(opened(folder, teacher, student), until="dataset")
+    samples = read_jsonl(folder / "out" / "samples" / "samples.jsonl")
+    handbook = folder / "knowledge" / "club" / "handbook.md"
+    for sample in samples:
+        assert (sample["author"], sample["leaf"]) == ("a", "knowledge/club")
+        assert sample["recipe"].split("@")[0] in ("seed", *(f"knowledge/{k}" for k in RECIPES))
+        assert sample["kind"] == "seed" or sample["document"] == hash_file(handbook)
+    rewrite = next(s for s in samples if s["kind"] == "rewrite")
+    assert {"support", "exam", "duplicate", "drift"} <= set(rewrite["checks"])
+    assert rewrite["teacher"].startswith("scripted at ")
+    drill = next(s for s in samples if s["kind"] == "cloze")
+    origin = why_samples(folder, drill["id"])[0]
+    assert origin["quote_is_there"]
+    assert handbook.read_bytes()[slice(*origin["bytes"])].decode() == origin["quote"] == drill["quote"]
+    thrown = why_samples(folder, "99 things")[0]
+    assert thrown["thrown_out_by"] == "number"
+    card = (folder / "out" / "dataset" / "card.md").read_text(encoding="utf-8")
+    assert "| knowledge/club | a | not stated |" in card
+    assert hash_file(handbook)[:16] in card
+    with pytest.raises(UsageError, match="no sample has the id"):
+        why_samples(folder, "nothing like it")
+    found = audit_course(folder)
+    assert {r["group"] for r in found["kinds"]} >= {"answers"}
+    assert found["good"] == 15  # the seeds; the exam of this course names no sources
+
+
+RECIPES = ("questions", "rewrites", "drills", "choices", "passages")
+
+
 def test_a_second_run_does_nothing_and_a_changed_setting_remakes_only_what_depends_on_it(make_course, teacher, student):
     folder = make_course()
     run(opened(folder, teacher, student), until="dataset")

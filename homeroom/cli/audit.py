@@ -1,0 +1,36 @@
+"""`homeroom audit`: are the checks any good on this course?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from homeroom.cli.main import print_json
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True), metavar="COURSE")
+@click.option("--seed", default=0, show_default=True, help="Which copies are corrupted, and how.")
+@click.option("--missed", is_flag=True, help="Show what was missed and what was lost, for reading.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def audit(folder: Path, seed: int, missed: bool, as_json: bool) -> None:
+    """Plant corrupted copies among the samples of COURSE, and count what the checks of generation catch.
+
+    Wrong numbers, values of something else, exchanged subjects, dropped conditions, negations, invented reasons, and
+    facts from nowhere. What is lost is counted on answers that people wrote. Nothing is changed.
+    """
+    from homeroom.generate.audit import audit_table
+    from homeroom.pipeline.origins import audit_course
+
+    found = audit_course(folder, seed=seed)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(audit_table(found))
+    if missed:
+        for row in found["kinds"]:
+            click.echo(
+                "".join(f"\nmissed, {row['kind']} in {row['group']}: {text}" for text in row["missed"]), nl=False
+            )
+        click.echo("".join(f"\nlost by {s['check']} ({s['reason']}): {s['text']}" for s in found["lost_samples"]))
