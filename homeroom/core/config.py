@@ -88,8 +88,7 @@ class Samples:
 class Dataset:
     """What the student reads, and how it is mixed."""
 
-    replay_share: float = 0.25  # of the training tokens: the base's own answers to general prompts
-    text_share: float = 0.3  # of the rest: plain text (sections and rewrites)
+    text_share: float = 0.3  # of what is not replay: plain text (sections and rewrites)
     seed: int = 0
 
 
@@ -104,6 +103,7 @@ class Phase:
     method: Literal["full", "lora"] = "full"
     frozen_share: float = 0.5  # of the layers, from the bottom, that stay as they are; 0: all learn
     blend: float = 0.95  # how far from the base to what was learned the student goes; less forgets less
+    replay_share: float = 0.25  # of the tokens read: general prompts with the base's own answers, others in every pass
     soft_replay: bool = True  # of replay, learn how sure the base is of every word, not only its words
     lora_rank: int = 32
     warmup_share: float = 0.05

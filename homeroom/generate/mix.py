@@ -1,6 +1,7 @@
 """What the student reads: samples of every leaf in even measure, plain texts beside questions, and replay.
 
-`mix` chooses what one pass over the data holds; how often it is passed over is the training's token budget.
+`mix` chooses what one pass over the data holds, and all replay there is; training reads another part of it in every
+pass, up to its share (`train/batches.py`). How often the data is passed over is the training's token budget.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ PASSES = 2.0  # over all samples at least, where the budget is short; fewer mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixed:
-    """One pass of samples in a seeded order, and its tokens by kind."""
+    """One pass of samples in a seeded order with all replay among them, and its tokens by kind."""
 
     samples: tuple[Sample, ...]
     tokens: dict[str, int]
@@ -32,26 +33,14 @@ def mix(
     tokens: int,
     config: Dataset,
 ) -> Mixed:
-    """Return one pass: the samples, thinned evenly over facts where the budget is short, and a share of replay.
+    """Return one pass of the samples, thinned evenly over facts where the budget is short, and the replay.
 
     Args:
         count: Tokens that a sample costs in training.
-        tokens: The whole training budget, repetitions counted.
+        tokens: What training may read of the samples, repetitions counted and replay left out.
     """
     chance = random.Random(config.seed)
-    own_budget = int(tokens * (1 - config.replay_share) / PASSES)
-    kept = _thin(samples, own_budget, count, chance, config.text_share)
-    own = sum(count(s) for s in kept)
-    wanted = int(own * config.replay_share / (1 - config.replay_share)) if config.replay_share < 1 else 0
-    pool = list(replay)
-    chance.shuffle(pool)
-    chosen, spent = [], 0
-    for sample in pool:
-        if spent >= wanted:
-            break
-        chosen.append(sample)
-        spent += count(sample)
-    out = [*kept, *chosen]
+    out = [*_thin(samples, int(tokens / PASSES), count, chance, config.text_share), *replay]
     chance.shuffle(out)
     by_kind: Counter[str] = Counter()
     for sample in out:
@@ -100,5 +89,9 @@ def card(mixed: Mixed, rejected: Sequence[Rejected], *, teacher: str, student: s
     lines += [f"| {k} | {n} |" for k, n in by_leaf.most_common()]
     lines += ["", "| thrown out by | samples |", "|---|---|"]
     lines += [f"| {k} | {n} |" for k, n in Counter(r.check for r in rejected).most_common()]
-    lines += ["", "Replay is the base student's own answers to general prompts that ship with Homeroom (Apache-2.0)."]
+    lines += [
+        "",
+        "Replay is the base student's own answers to general prompts that ship with Homeroom (Apache-2.0); training "
+        "reads a part of it in every pass.",
+    ]
     return "\n".join(lines) + "\n"

@@ -244,3 +244,8 @@ def _remote(url: str, model: str) -> Answer:
 def training_tokens(recipe: Recipe) -> int:
     """Return what all phases read together, repetitions counted."""
     return sum(p.tokens for p in recipe.train.phases)
+
+
+def own_training_tokens(recipe: Recipe) -> int:
+    """Return what all phases read of the course's own samples; the rest is replay."""
+    return sum(int(p.tokens * (1 - p.replay_share)) for p in recipe.train.phases)

@@ -30,7 +30,7 @@ from homeroom.core.files import (
 )
 from homeroom.core.types import Rejected
 from homeroom.pipeline import stages
-from homeroom.pipeline.course import Course, in_words, summary_of, training_tokens
+from homeroom.pipeline.course import Course, in_words, own_training_tokens, summary_of
 
 FORMAT = {"documents": 1, "facts": 1, "exam": 1, "samples": 1, "dataset": 1, "train": 1, "report": 1}
 STAGES = tuple(FORMAT)
@@ -98,8 +98,8 @@ def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any
         "documents": dataclasses.asdict(recipe.documents),
         "facts": {"teacher": asked, "teacher_tokens": recipe.samples.teacher_tokens},
         "exam": dataclasses.asdict(recipe.exam),
-        "samples": {**dataclasses.asdict(recipe.samples), "training_tokens": training_tokens(recipe)},
-        "dataset": {**dataclasses.asdict(recipe.dataset), "training_tokens": training_tokens(recipe)},
+        "samples": {**dataclasses.asdict(recipe.samples), "training_tokens": own_training_tokens(recipe)},
+        "dataset": {**dataclasses.asdict(recipe.dataset), "training_tokens": own_training_tokens(recipe)},
         "train": {**dataclasses.asdict(recipe.train), "student": recipe.student.model},
         "report": dataclasses.asdict(recipe.evaluate),
     }[stage]

@@ -16,7 +16,7 @@ from homeroom.core.errors import ContentError, StageError
 from homeroom.core.files import hash_file, read_jsonl, read_record, write_json, write_jsonl, write_text
 from homeroom.core.types import Chunk, Document, Fact, Message, Question, Rejected, Reply, Request, Sample, content_id
 from homeroom.core.words import words
-from homeroom.pipeline.course import Course, digest_of, facts_of, in_words, summary_of, training_tokens
+from homeroom.pipeline.course import Course, digest_of, facts_of, in_words, own_training_tokens, summary_of
 
 FACTS_SHARE = 0.35  # of the teacher's tokens at most, so that a long text leaves something to ask about it
 
@@ -107,8 +107,7 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
     covered, spent = None, 0
     if facts:
         purse = _Purse(course, left - for_skill * len(skills))
-        training = int(training_tokens(recipe) * (1 - recipe.dataset.replay_share))
-        covered = cover(facts, teacher_tokens=purse.left, training_tokens=training)
+        covered = cover(facts, teacher_tokens=purse.left, training_tokens=own_training_tokens(recipe))
         sifted = knowledge_samples(
             covered.facts,
             chunks,
@@ -192,12 +191,12 @@ def make_dataset(course: Course, out: Path) -> dict[str, Any]:
     samples = read_jsonl(course.out / "samples" / "samples.jsonl", Sample)
     rejected = read_jsonl(course.out / "samples" / "rejected.jsonl", Rejected)
     course.rest()
-    replay = _replay(course) if course.recipe.dataset.replay_share else []
+    replay = _replay(course) if any(p.replay_share for p in course.recipe.train.phases) else []
     mixed = mix(
         samples,
         replay,
         count=_sample_tokens(course.student()),
-        tokens=training_tokens(course.recipe),
+        tokens=own_training_tokens(course.recipe),
         config=course.recipe.dataset,
     )
     write_jsonl(out / "train.jsonl", mixed.samples)

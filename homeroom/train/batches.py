@@ -17,12 +17,14 @@ What comes out is equal to one sample a row (a test compares loss and gradients)
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
+from homeroom.core.errors import UsageError
 from homeroom.train.template import Encoded
 
 ROW_TOKENS = 2048  # memory of activations, not speed, limits a row
@@ -62,7 +64,14 @@ class Row:
 
 
 def schedule(
-    samples: Sequence[Encoded], *, tokens: int, step_tokens: int, epochs: float, seed: int, row_tokens: int = ROW_TOKENS
+    samples: Sequence[Encoded],
+    *,
+    tokens: int,
+    step_tokens: int,
+    epochs: float,
+    seed: int,
+    replay_share: float = 0.0,
+    row_tokens: int = ROW_TOKENS,
 ) -> list[Step]:
     """Plan the whole run: shuffled passes over all samples until the budget is spent.
 
@@ -72,12 +81,18 @@ def schedule(
         step_tokens: Tokens before each update, about.
         epochs: Passes at most; 0 for as many as the budget allows.
         seed: Decides the order of every pass.
+        replay_share: Part of a pass's tokens that is replay, if there is any; not counted among its samples.
         row_tokens: Tokens of one forward pass at most, save for a sample that is longer by itself.
 
     Returns:
-        Steps in order. Every pass sees each sample once, in a fresh order; only the last pass may be cut short.
+        Steps in order. Every pass sees each sample once, in a fresh order, and goes on in the replay where the last one
+        stopped; only the last pass may be cut short.
+
+    Raises:
+        UsageError: the share is not from 0 to below 1.
     """
-    left = round(epochs * len(samples)) if epochs > 0 else None
+    if not 0 <= replay_share < 1:
+        raise UsageError(f"replay_share is {replay_share:g}, not from 0 to below 1", where="train.phases")
     steps, spent = [], 0
     rows: list[list[int]] = [[]]
 
@@ -98,8 +113,8 @@ def schedule(
         spent += step.tokens
         return True
 
-    for number, sample in enumerate(_passes(len(samples), seed)):
-        if number == left or spent >= tokens:
+    for sample in _order(samples, epochs=epochs, replay_share=replay_share, seed=seed):
+        if spent >= tokens:
             break
         if rows[0] and sum(map(size, rows)) + len(samples[sample].ids) > step_tokens and not close():
             return steps
@@ -110,14 +125,36 @@ def schedule(
     return steps
 
 
-def _passes(count: int, seed: int) -> Iterator[int]:
-    """Give the numbers below `count` over and over, each pass in an order of its own."""
-    turn = 0
-    while True:
-        order = list(range(count))
+def passes(samples: Sequence[Encoded], steps: Sequence[Step]) -> float:
+    """Return how often the steps read the samples, replay left out."""
+    own = set(_own(samples))
+    return sum(n in own for step in steps for row in step.rows for n in row) / len(own)
+
+
+def _own(samples: Sequence[Encoded]) -> list[int]:
+    return [n for n, sample in enumerate(samples) if not sample.replay] or list(range(len(samples)))
+
+
+def _order(samples: Sequence[Encoded], *, epochs: float, replay_share: float, seed: int) -> Iterator[int]:
+    """Give the places of the samples pass by pass, with the replay that belongs to it."""
+    own, replay = _own(samples), _over_and_over([n for n, sample in enumerate(samples) if sample.replay], seed)
+    wanted = sum(len(samples[n].ids) for n in own) * replay_share / (1 - replay_share)
+    for turn in itertools.count():
+        if 0 < epochs <= turn:
+            return
+        order, tokens = list(own), 0
+        while tokens < wanted and (place := next(replay, None)) is not None:
+            order.append(place)
+            tokens += len(samples[place].ids)
         random.Random(f"{seed}/{turn}").shuffle(order)
+        yield from order[: round(len(order) * (min(1.0, epochs - turn) if epochs > 0 else 1.0))]
+
+
+def _over_and_over(places: Sequence[int], seed: int) -> Iterator[int]:
+    for turn in itertools.count() if places else ():
+        order = list(places)
+        random.Random(f"{seed}/replay/{turn}").shuffle(order)
         yield from order
-        turn += 1
 
 
 def pack(samples: Sequence[Encoded], *, dtype: torch.dtype, device: str = "cpu") -> Row:

@@ -25,7 +25,7 @@ from homeroom.core.types import Progress, Sample, no_progress
 from homeroom.models.student import Student, load_student, pick_device, save_student, use_cores
 from homeroom.train import attention, lora
 from homeroom.train.allocator import steady_memory
-from homeroom.train.batches import Step, pack, schedule
+from homeroom.train.batches import Step, pack, passes, schedule
 from homeroom.train.blend import blend, check_share
 from homeroom.train.checkpoints import Cursor, load_checkpoint, save_checkpoint
 from homeroom.train.freeze import freeze
@@ -151,10 +151,17 @@ def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: 
     longest = min(MAX_SAMPLE_TOKENS, student.context_tokens)
     encoded = encode_all(samples, student.tokenizer, eos_id=student.eos_ids[0], max_tokens=longest)
     if phase.soft_replay:
-        replay = [n for n, sample in enumerate(samples) if sample.kind == "replay"]
+        replay = [n for n, sample in enumerate(encoded) if sample.replay]
         for n, soft in zip(replay, with_soft_targets(model, [encoded[n] for n in replay]), strict=True):
             encoded[n] = soft
-    steps = schedule(encoded, tokens=phase.tokens, step_tokens=phase.step_tokens, epochs=phase.epochs, seed=seed)
+    steps = schedule(
+        encoded,
+        tokens=phase.tokens,
+        step_tokens=phase.step_tokens,
+        epochs=phase.epochs,
+        replay_share=phase.replay_share,
+        seed=seed,
+    )
     packed = attention.can_pack(model.config, max(len(e.prefix) + len(e.ids) for e in encoded))
     if phase.method == "lora":
         lora.attach(model, rank=phase.lora_rank, seed=seed)
@@ -202,7 +209,7 @@ def _result(run: _Run, cursor: Cursor, out: Path) -> TrainResult:
         tokens=cursor.tokens,
         seconds=round(cursor.seconds, 1),
         tokens_per_second=round(cursor.tokens / max(cursor.seconds, 1e-9), 1),
-        epochs=round(sum(len(row) for step in run.steps for row in step.rows) / len(run.encoded), 2),
+        epochs=round(passes(run.encoded, run.steps), 2),
         loss_first=round(sum(first) / len(first), 4),
         loss_last=round(sum(last) / len(last), 4),
         samples=len(run.encoded),

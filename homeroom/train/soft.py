@@ -1,7 +1,8 @@
 """Soft targets: for replay, the student learns what its base would have said next, and how surely, at every token.
 
 The base's answer alone says which word came first; its distribution also says which were near, and that is what a tuned
-student forgets. It costs one reading of the replay by the base before the first step.
+student forgets. The tokens of a question have a distribution too, and keep the student where it was as well. It costs
+one reading of the replay by the base before the first step.
 
 Source: knowledge distillation (Hinton et al., arXiv 1503.02531), from the student's own base as in learning without
 forgetting (Li and Hoiem, arXiv 1606.09282).
@@ -24,7 +25,7 @@ TOP = 128  # likeliest tokens that are kept of a distribution; what they hold is
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Soft:
-    """What the base thinks comes next, at each learned token of a sample."""
+    """What the base thinks comes next, at each token of a sample but its first."""
 
     ids_NK: torch.Tensor
     probs_NK: torch.Tensor  # each row sums to 1
@@ -33,8 +34,9 @@ class Soft:
 
 @torch.no_grad()
 def with_soft_targets(model: Any, samples: Sequence[Encoded]) -> list[Encoded]:
-    """Return the samples with what `model`, the base, expects at each of their learned tokens."""
-    return [replace(sample, soft=_soft(model, sample)) for sample in samples]
+    """Return the samples with what `model`, the base, expects at each of their tokens, all of which are now learned."""
+    whole = [replace(sample, learn=(False,) + (True,) * (len(sample.ids) - 1)) for sample in samples]
+    return [replace(sample, soft=_soft(model, sample)) for sample in whole]
 
 
 def _soft(model: Any, sample: Encoded) -> Soft:

@@ -30,6 +30,7 @@ class Encoded:
     ids: tuple[int, ...]
     learn: tuple[bool, ...]  # one for each of `ids`; the first is never learned: nothing certain stands before it
     cut: int = 0  # tokens at the end that did not fit
+    replay: bool = False  # of a general prompt, read in its share
     soft: Soft | None = field(default=None, compare=False)  # what the base expects at each learned token; see soft.py
 
 
@@ -80,7 +81,7 @@ def encode(sample: Sample, tokenizer: Any, *, eos_id: int, max_tokens: int) -> E
         raise ContentError(
             "nothing in it would be learned", hint="Is the answer empty, or the prompt longer than the student reads?"
         )
-    return Encoded(prefix=prefix, ids=tuple(ids), learn=tuple(learn), cut=cut)
+    return Encoded(prefix=prefix, ids=tuple(ids), learn=tuple(learn), cut=cut, replay=sample.kind == "replay")
 
 
 def _conversation(sample: Sample, tokenizer: Any, eos_id: int) -> tuple[list[int], list[bool]]:

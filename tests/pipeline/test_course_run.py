@@ -160,10 +160,10 @@ def test_a_second_run_does_nothing_and_a_changed_setting_remakes_only_what_depen
     again = opened(folder, teacher, student)
     run(again, until="dataset")
     assert again.said == [f"{s}: up to date" for s in STAGES[:5]]
-    changed = opened(folder, teacher, student, "dataset.replay_share=0.5")
+    changed = opened(folder, teacher, student, "dataset.text_share=0.5")
     run(changed, until="dataset")
     assert changed.said[:4] == [f"{s}: up to date" for s in STAGES[:4]]
-    assert changed.said[4] == "dataset: setting: replay_share"
+    assert changed.said[4] == "dataset: setting: text_share"
     assert len(teacher.asked) == asked
 
 

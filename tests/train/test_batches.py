@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from dataclasses import replace
 
+import pytest
 import torch
 
-from homeroom.train.batches import pack, schedule
+from homeroom.core.errors import UsageError
+from homeroom.train.batches import pack, passes, schedule
 from homeroom.train.template import Encoded
 
 
@@ -53,6 +57,32 @@ def test_a_budget_smaller_than_one_step_still_gives_one():
 
 def test_half_an_epoch_reads_half_of_the_samples():
     assert len(order(schedule(some(40), tokens=10**9, step_tokens=100, epochs=0.5, seed=0))) == 20
+
+
+def test_every_pass_reads_other_replay_in_its_share():
+    own, general = some(30), [replace(sample, replay=True) for sample in some(40, seed=1)]
+    samples = own + general
+    steps = schedule(samples, tokens=10**9, step_tokens=300, epochs=4, replay_share=0.25, seed=1)
+    seen = order(steps)
+    assert passes(samples, steps) == 4
+    assert Counter(n for n in seen if n < 30) == dict.fromkeys(range(30), 4)
+    replay = [n for n in seen if n >= 30]
+    assert max(Counter(replay).values()) - min(Counter(replay).get(n, 0) for n in range(30, 70)) <= 1
+    share = sum(len(samples[n].ids) for n in replay) / sum(len(samples[n].ids) for n in seen)
+    assert abs(share - 0.25) < 0.03
+    assert all(n < 30 for n in order(schedule(samples, tokens=10**9, step_tokens=300, epochs=1, seed=1)))
+
+
+def test_replay_alone_is_read_like_any_samples():
+    samples = [replace(sample, replay=True) for sample in some(10)]
+    steps = schedule(samples, tokens=10**9, step_tokens=300, epochs=2, seed=1)
+    assert sorted(order(steps)) == sorted([*range(10)] * 2)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_of_replay_that_is_none_is_refused(share):
+    with pytest.raises(UsageError, match="replay_share"):
+        schedule(some(3), tokens=100, step_tokens=100, epochs=1, replay_share=share, seed=0)
 
 
 def test_the_tokens_of_a_step_are_those_that_its_rows_hold():
