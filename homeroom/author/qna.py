@@ -34,28 +34,34 @@ def qna_text(
         mark: A comment for the first line, without a line end; "" for none.
     """
     lines = [mark] if mark else []
-    lines += ["version: 3", *_field("created_by", created_by, 0), *_field("domain", domain, 0)]
-    lines += _field("document_outline", outline, 0)
+    lines += ["version: 3", *field_lines("created_by", created_by, 0), *field_lines("domain", domain, 0)]
+    lines += field_lines("document_outline", outline, 0)
     lines.append("seed_examples:")
     for passage in passages:
         lines += _item("context", passage.context, 2)
         lines.append("    questions_and_answers:")
         for seed in passage.seeds:
-            lines += [*_item("question", seed.question, 6), *_field("answer", seed.answer, 8)]
-    lines += _field("document", document, 0)
+            lines += pair_lines(seed, 6)
+    lines += field_lines("document", document, 0)
     return "\n".join(lines) + "\n"
 
 
+def pair_lines(seed: Seed, indent: int, *, with_context: bool = False) -> list[str]:
+    """Return the lines of one list item: a question and its answer, and, for a skill, the context."""
+    lines = [*_item("question", seed.question, indent), *field_lines("answer", seed.answer, indent + 2)]
+    return lines + (field_lines("context", seed.context, indent + 2) if with_context and seed.context else [])
+
+
 def _item(key: str, text: str, indent: int) -> list[str]:
-    first, *rest = _field(key, text, indent + 2)
+    first, *rest = field_lines(key, text, indent + 2)
     return [f"{' ' * indent}- {first.lstrip()}", *rest]
 
 
-def _field(key: str, text: str, indent: int) -> list[str]:
+def field_lines(key: str, text: str, indent: int) -> list[str]:
     r"""Return the lines of one key and its text.
 
     Example:
-        >>> _field("domain", "boats", 0), _field("answer", "No: never.\nNot even then.", 2)
+        >>> field_lines("domain", "boats", 0), field_lines("answer", "No: never.\nNot even then.", 2)
         (['domain: boats'], ['  answer: >-', '    No: never.', '', '    Not even then.'])
     """
     space, text = " " * indent, tidy(text)

@@ -28,6 +28,7 @@ COMMANDS = {  # name -> (module in this folder, one line of help); the help is h
     "train": "the stages up to the tuned student",
     "evaluate": "examine a course's student, or any model on any exam",
     "chat": "talk to a student, or to base and tuned side by side",
+    "correct": "a wrong answer becomes a contribution",
     "serve": "answer over the OpenAI API",
     "models": "list, pull and verify models",
     "doctor": "what this machine has, what is missing, what would be used",

@@ -49,9 +49,7 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
     with lock_folder(course.out):
         try:
             for stage in [until] if only else STAGES[: STAGES.index(until) + 1]:
-                make = getattr(stages, f"make_{stage}")
-                inputs, config = made_from(course, stage)
-                _stage(course, stage, inputs, config, make)
+                _stage(course, stage, getattr(stages, f"make_{stage}"))
         finally:
             course.rest()
     return summary_of(course, until)
@@ -67,11 +65,8 @@ def _refuse_small_disk(out: Path) -> None:
         )
 
 
-def _stage(
-    course: Course, name: str, inputs: dict[str, str], config: dict[str, Any], make: Callable[[Course, Path], dict]
-) -> None:
-    folder = course.out / name
-    wanted = Record(kind=name, format=FORMAT[name], inputs=inputs, config=config, code=homeroom.__version__)
+def _stage(course: Course, name: str, make: Callable[[Course, Path], dict]) -> None:
+    folder, wanted = course.out / name, stage_record(course, name)
     why = why_stale(folder, wanted)
     if not why:
         course.say(f"{name}: up to date")
@@ -88,6 +83,12 @@ def _stage(
 
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
+def stage_record(course: Course, stage: str) -> Record:
+    """Return the record that a stage's folder has when it is up to date, seconds and summary aside."""
+    inputs, config = made_from(course, stage)
+    return Record(kind=stage, format=FORMAT[stage], inputs=inputs, config=config, code=homeroom.__version__)
 
 
 def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any]]:

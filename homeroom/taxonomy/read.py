@@ -207,7 +207,7 @@ def _candidates(course: Path, root: Path, problems: list[Problem]) -> Iterator[_
 
 
 def _walk(course: Path, root: Path, problems: list[Problem]) -> Iterator[Path]:
-    """Yield what is called like a leaf; hidden and linked folders, and the course's `out/`, are not entered."""
+    """Yield what is called like a leaf; hidden and linked folders, `out/` and `contributions/` are not entered."""
     top = course.resolve() == root
     for num_folders, (here, folders, names) in enumerate(os.walk(course)):
         folder = Path(here)
@@ -222,7 +222,7 @@ def _walk(course: Path, root: Path, problems: list[Problem]) -> Iterator[Path]:
                 shown = _shown((folder / name).relative_to(course).as_posix())
                 message = "a linked folder is not entered"
                 problems.append(_problem(shown, "link", message, "Copy the folder instead of linking it.", "warning"))
-        skipped = {"out", SKIPPED} | links if top and depth == 0 else links
+        skipped = {"out", "contributions", SKIPPED} | links if top and depth == 0 else links
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in skipped)
         yield from (folder / name for name in sorted(names) if name.lower() in ("qna.yaml", "qna.yml"))
 
