@@ -33,7 +33,8 @@ LAYERS = [
     ["taxonomy", "documents", "generate", "train", "evaluate", "serve"],
     ["pipeline"],
     ["author", "jobs", "community", "cluster"],
-    ["cli", "web", "bots"],
+    ["web", "bots"],
+    ["cli"],  # starts the others
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = {"torch", "transformers"}
@@ -242,7 +243,7 @@ def lines_of(path: Path) -> list[str]:
 def test_the_lists_to_lock_say_what_pyproject_says():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    run = {*project["dependencies"], *(r for e in ("train", "engine", "serve", "documents") for r in extras[e])}
+    run = {*project["dependencies"], *(r for e in ("train", "engine", "serve", "web", "documents") for r in extras[e])}
     torch = {r for r in run if r.startswith("torch")}
     assert len(torch) == 1
     assert run - torch <= set(lines_of(ROOT / "requirements/run.in"))

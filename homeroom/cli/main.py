@@ -30,6 +30,8 @@ COMMANDS = {  # name -> (module in this folder, one line of help); the help is h
     "chat": "talk to a student, or to base and tuned side by side",
     "correct": "a wrong answer becomes a contribution",
     "serve": "answer over the OpenAI API",
+    "web": "the page where anyone can teach the model",
+    "worker": "do the jobs that the page puts in line",
     "models": "list, pull and verify models",
     "doctor": "what this machine has, what is missing, what would be used",
 }

@@ -29,6 +29,7 @@ from homeroom.core.files import (
     write_record,
 )
 from homeroom.core.types import Rejected
+from homeroom.generate.decisions import hash_decisions
 from homeroom.pipeline import stages
 from homeroom.pipeline.course import Course, in_words, own_training_tokens, summary_of
 
@@ -109,7 +110,8 @@ def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any
         "documents": {"taxonomy": leaves, "files": _hash_sources(course)},
         "facts": {k: before[k] for k in ("documents",) if k in before},
         "exam": {"exam.jsonl": _hash_exam(course)} | {k: before[k] for k in ("facts",) if k in before},
-        "samples": {"taxonomy": leaves} | {k: before[k] for k in ("facts", "exam") if k in before},
+        "samples": {"taxonomy": leaves, **hash_decisions(course.folder)}
+        | {k: before[k] for k in ("facts", "exam") if k in before},
         "dataset": {k: before[k] for k in ("samples",) if k in before},
         "train": {k: before[k] for k in ("dataset",) if k in before},
         "report": {k: before[k] for k in ("exam", "train") if k in before},

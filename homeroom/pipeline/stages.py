@@ -90,6 +90,7 @@ def _exam(course: Course) -> list[Question]:
 def make_samples(course: Course, out: Path) -> dict[str, Any]:
     """Let the teacher write samples of every leaf, and check them."""
     from homeroom.generate.coverage import cover
+    from homeroom.generate.decisions import decided, read_decisions
     from homeroom.generate.knowledge import knowledge_samples, seed_samples
     from homeroom.generate.provenance import with_provenance
     from homeroom.generate.skill import skill_samples
@@ -125,6 +126,8 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
         sifted = skill_samples(leaf, purse.ask, config=recipe.samples, exam=exam, teacher=_identity(course))
         samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
         spent += purse.spent
+    decisions = read_decisions(course.folder)
+    samples, rejected = decided(samples, rejected, decisions, leaves=[leaf.path for leaf in course.leaves])
     _refuse_empty(course, samples, rejected)
     documents = read_jsonl(course.out / "documents" / "documents.jsonl", Document)
     samples = list(with_provenance(samples, leaves=course.leaves, chunks=chunks, documents=documents))

@@ -1,0 +1,126 @@
+"""One job, as a program: settings on standard input, JSON lines on standard output (see `jobs/worker.py`).
+
+Not a command for people: `homeroom worker` and `homeroom web` start it. It ends as soon as its input closes, so that
+nothing outlives who started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from homeroom.core.errors import HomeroomError
+
+GRACE_S = 20.0  # to stop in order, when the input closes
+EVERY_S = 0.5  # progress is told at most so often
+
+
+def main() -> None:
+    """Do the job that standard input names, and exit as the contract says."""
+    told = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # libraries print where they like
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(6))
+
+    def tell(**value: Any) -> None:
+        told.write(json.dumps(value, ensure_ascii=False) + "\n")
+        told.flush()
+
+    try:
+        tell(result=KINDS[job["kind"]](job["spec"], tell))
+    except KeyboardInterrupt:
+        os._exit(130)
+    except HomeroomError as error:
+        tell(error=error.message, hint=error.hint, where=error.where)
+        sys.exit(error.exit_code)
+
+
+def _end_with_input() -> None:
+    while sys.stdin.readline():
+        continue
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os._exit(6)
+
+
+def _progress(tell: Callable[..., None], stages: tuple[str, ...]) -> Callable[..., None]:
+    """Return a `Progress` that tells the stage, its part, the time it still takes, and the part of the whole job."""
+    state = {"stage": "", "began": 0.0, "from": 0.0, "told": 0.0}
+
+    def progress(stage: str, done: float, total: float, note: str = "") -> None:
+        now, part = time.monotonic(), min(1.0, done / total) if total else 0.0
+        if stage != state["stage"] or part < state["from"]:
+            state.update({"stage": stage, "began": now, "from": part, "told": 0.0})
+        if now - state["told"] < EVERY_S and part < 1:
+            return
+        state["told"] = now
+        moved = part - state["from"]
+        left = (now - state["began"]) / moved * (1 - part) if moved > 0.005 else None
+        before = stages.index(stage) if stage in stages else 0
+        whole = (before + part) / max(1, len(stages))
+        tell(progress={"stage": stage, "part": part, "left_s": left, "note": note, "whole": round(whole, 4)})
+
+    return progress
+
+
+def _run(spec: dict[str, Any], tell: Callable[..., None]) -> Any:
+    from homeroom.pipeline.course import open_course
+    from homeroom.pipeline.plan import fit, seconds_of
+    from homeroom.pipeline.run import STAGES, run
+
+    course = open_course(Path(spec["folder"]), tuple(spec.get("options", ())))
+    course.progress, course.say = _progress(tell, STAGES), lambda text: tell(say=text)
+    if spec.get("budget"):
+        course = fit(course, seconds_of(spec["budget"]))
+    return run(course)
+
+
+def _draft(spec: dict[str, Any], tell: Callable[..., None]) -> Any:
+    from homeroom.author.draft import draft_in
+
+    folder, document = Path(spec["folder"]), Path(spec["document"])
+    written = folder / spec["leaf"] / "qna.yaml"
+    written.unlink(missing_ok=True)  # of a job that was stopped after it
+    made = draft_in(
+        document,
+        spec["leaf"],
+        folder,
+        options=tuple(spec.get("options", ())),
+        progress=_progress(tell, ("draft",)),
+        say=lambda text: tell(say=text),
+    )
+    return {"passages": [asdict(p) for p in made.passages], "sections": made.sections, "rejected": dict(made.rejected)}
+
+
+def _answer(spec: dict[str, Any], tell: Callable[..., None]) -> Any:
+    from homeroom.core.config import read_recipe
+    from homeroom.models.torch_engine import TorchEngine
+    from homeroom.pipeline.course import fetch_student
+    from homeroom.serve.server import serve
+
+    folder = Path(spec["folder"])
+    models = {"base": TorchEngine(fetch_student(read_recipe(folder).student.model))}
+    if (folder / "out" / "model" / "config.json").is_file():
+        models["tuned"] = TorchEngine(folder / "out" / "model")
+    serve(models, port=0, on_ready=lambda url: tell(url=url))
+    return None
+
+
+KINDS: dict[str, Callable[[dict[str, Any], Callable[..., None]], Any]] = {
+    "run": _run,
+    "draft": _draft,
+    "answer": _answer,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What people decided about samples, kept in the course so that it outlives every generation.
+
+    samples.decisions.jsonl   a line a decision: which sample, what about it, who, why; the last one about it counts
+
+A sample is known by its question (or text) and leaf, not by its id: the teacher may word the answer anew, and a person
+who rejected the question meant the question. An accepted or mended sample is kept whole, so it stays even where the
+next generation does not make it again; a rejected one is thrown out by the check "person", with the person's reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from homeroom.core.files import hash_file, read_jsonl
+from homeroom.core.types import Rejected, Sample, content_id
+from homeroom.core.words import words
+
+FILE = "samples.decisions.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a person decided about one sample."""
+
+    key: str  # of the sample as the teacher made it
+    what: Literal["accept", "edit", "reject", "undo"]
+    sample: Sample | None = None  # as it is to be learned, for "accept" and "edit"
+    reason: str = ""
+    who: str = ""
+    at: str = ""  # ISO 8601
+
+
+def key_of(sample: Sample) -> str:
+    """Return what a sample is known by: its leaf and its question's, or text's, words.
+
+    Example:
+        >>> import dataclasses
+        >>> from homeroom.core.types import Message
+        >>> one = Sample(id="1", kind="direct", leaf="a", messages=(Message(role="user", content="Who, then?"),))
+        >>> other = dataclasses.replace(one, id="2", messages=(Message(role="user", content="who then"),))
+        >>> key_of(one) == key_of(other)
+        True
+    """
+    asked = next((m.content for m in sample.messages if m.role == "user"), sample.text)
+    return content_id(sample.leaf, [w for w in words(asked) if w.isalnum()] or asked)
+
+
+def read_decisions(course: Path) -> dict[str, Decision]:
+    """Return the decision that counts for each sample; `{}` where none was made.
+
+    Raises:
+        ContentError: the file has lines that are no decisions.
+    """
+    path = course / FILE
+    found: dict[str, Decision] = {}
+    for decision in read_jsonl(path, Decision) if path.is_file() else ():
+        found.pop(decision.key, None)
+        if decision.what != "undo":
+            found[decision.key] = decision
+    return found
+
+
+def hash_decisions(course: Path) -> dict[str, str]:
+    """Return what a stage's record says of the decisions: nothing where there are none."""
+    path = course / FILE
+    return {"decisions": hash_file(path)} if path.is_file() else {}
+
+
+def decided(
+    samples: Sequence[Sample], rejected: Sequence[Rejected], decisions: dict[str, Decision], *, leaves: Iterable[str]
+) -> tuple[list[Sample], list[Rejected]]:
+    """Return samples and rejected ones as people decided; decisions about leaves that are gone are passed over."""
+    known, kept, thrown = set(leaves), [], list(rejected)
+    used: set[str] = set()
+    for sample in samples:
+        decision = decisions.get(key_of(sample))
+        if decision is None:
+            kept.append(sample)
+        elif decision.what == "reject":
+            thrown.append(Rejected(sample=sample, check="person", reason=decision.reason or "a person said no"))
+        elif decision.key not in used and decision.sample is not None:
+            used.add(decision.key)
+            kept.append(decision.sample)
+    for key, decision in decisions.items():
+        if key not in used and decision.what != "reject" and decision.sample and decision.sample.leaf in known:
+            kept.append(decision.sample)
+    taken = {key for key, d in decisions.items() if d.what != "reject"}
+    return kept, [r for r in thrown if r.check == "person" or key_of(r.sample) not in taken]

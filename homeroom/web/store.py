@@ -1,0 +1,444 @@
+"""What the server remembers besides the courses: people, sessions, invitations, drafts and who did what, in SQLite.
+
+Tokens are kept as hashes. The list of what was done is a chain: each line holds the digest of the one before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from homeroom.core.errors import ContentError, MachineError, RefusedError, UsageError
+
+Role = Literal["contributor", "maintainer"]
+SESSION_S = 14 * 86_400.0
+LINK_S = 3_600.0  # that a link to come in is good for
+INVITE_S = 7 * 86_400.0
+MIN_PASSWORD, MAX_PASSWORD, MAX_NAME = 10, 200, 60
+FREE_TRIES, LONGEST_WAIT_S = 5, 900.0  # of logging in
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS people (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, email TEXT NOT NULL DEFAULT '', role TEXT NOT NULL,
+  password TEXT NOT NULL DEFAULT '', closed INTEGER NOT NULL DEFAULT 0, created REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS sessions (
+  token TEXT PRIMARY KEY, person INTEGER NOT NULL REFERENCES people (id), csrf TEXT NOT NULL, until REAL NOT NULL,
+  said TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS links (
+  token TEXT PRIMARY KEY, kind TEXT NOT NULL, role TEXT NOT NULL, until REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS keys (
+  token TEXT PRIMARY KEY, person INTEGER NOT NULL REFERENCES people (id), label TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS drafts (
+  id TEXT PRIMARY KEY, course TEXT NOT NULL, person INTEGER NOT NULL REFERENCES people (id), place TEXT NOT NULL,
+  version INTEGER NOT NULL, form TEXT NOT NULL, extra TEXT NOT NULL, changed REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS drafts_of ON drafts (course, place);
+CREATE TABLE IF NOT EXISTS audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, about TEXT NOT NULL,
+  digest TEXT NOT NULL);
+"""
+
+
+class Stale(RefusedError):
+    """A draft was changed elsewhere since it was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody with an account."""
+
+    id: int
+    name: str
+    email: str
+    role: Role
+    closed: bool = False
+    has_password: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A browser that somebody is logged in with."""
+
+    token: str  # its hash
+    person: Person
+    csrf: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A leaf that somebody is writing."""
+
+    id: str
+    course: str
+    person: int
+    place: str
+    version: int
+    form: dict[str, Any]
+    extra: dict[str, Any]  # the document's text, where it came from, answers, jobs
+    changed: float
+
+
+@dataclass
+class Store:
+    """The server's memory; safe to use from several threads."""
+
+    path: Path
+    _local: threading.local = field(default_factory=threading.local)
+    _tries: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._open().executescript(_TABLES)
+            self.path.chmod(0o600)
+        except sqlite3.DatabaseError as error:
+            raise MachineError(f"the server's memory cannot be read ({error})", where=str(self.path)) from None
+
+    # -- people ----------------------------------------------------------------------------------------------------
+
+    def people(self) -> list[Person]:
+        """Return everybody, in the order in which they came."""
+        return [_person(row) for row in self._open().execute("SELECT * FROM people ORDER BY id")]
+
+    def person(self, id: int) -> Person | None:
+        """Return one person."""
+        row = self._open().execute("SELECT * FROM people WHERE id = ?", (id,)).fetchone()
+        return _person(row) if row else None
+
+    def add_person(self, name: str, *, role: Role, email: str = "", password: str = "") -> Person:
+        """Make an account.
+
+        Raises:
+            UsageError: the name is taken or no name, or the password is too short.
+        """
+        name = " ".join(name.split())
+        if not name or len(name) > MAX_NAME or not name.isprintable() or set(name) & set('<>@"\\'):
+            raise UsageError("this is no name that can be used", hint="Letters, digits and spaces, at most 60.")
+        values = (name, email.strip()[:200], role, _hashed(password) if password else "", time.time())
+        try:
+            with self._write() as database:
+                made = database.execute(
+                    "INSERT INTO people (name, email, role, password, created) VALUES (?,?,?,?,?)", values
+                )
+        except sqlite3.IntegrityError:
+            raise UsageError("this name is taken", hint="Take another.") from None
+        found = self.person(int(made.lastrowid or 0))
+        assert found
+        return found
+
+    def set_password(self, person: int, password: str) -> None:
+        """Give a person a password, and end their sessions elsewhere."""
+        with self._write() as database:
+            database.execute("UPDATE people SET password = ? WHERE id = ?", (_hashed(password), person))
+
+    def close(self, person: int) -> None:
+        """Close an account: its sessions and keys end at once, what it did stays.
+
+        Raises:
+            RefusedError: it is the last maintainer's.
+        """
+        with self._write() as database:
+            others = database.execute(
+                "SELECT count(*) FROM people WHERE role = 'maintainer' AND closed = 0 AND id != ?", (person,)
+            ).fetchone()[0]
+            if not others:
+                raise RefusedError("this is the last maintainer", hint="Make somebody else one first.")
+            database.execute("UPDATE people SET closed = 1 WHERE id = ?", (person,))
+            database.execute("DELETE FROM sessions WHERE person = ?", (person,))
+            database.execute("DELETE FROM keys WHERE person = ?", (person,))
+
+    def set_role(self, person: int, role: Role) -> None:
+        """Make somebody a maintainer or a contributor; it holds from the next request on."""
+        with self._write() as database:
+            others = database.execute(
+                "SELECT count(*) FROM people WHERE role = 'maintainer' AND closed = 0 AND id != ?", (person,)
+            ).fetchone()[0]
+            if role != "maintainer" and not others:
+                raise RefusedError("this is the last maintainer", hint="Make somebody else one first.")
+            database.execute("UPDATE people SET role = ? WHERE id = ?", (role, person))
+
+    def log_in(self, name: str, password: str, *, address: str) -> Person:
+        """Return who has this name and password.
+
+        Raises:
+            RefusedError: nobody has, or it was tried too often; the words do not tell which.
+        """
+        keys = (f"name {name.casefold()[:100]}", f"address {address}")
+        now = time.monotonic()
+        with self._lock:
+            wait = max(self._tries.get(key, (0, 0.0))[1] - now for key in keys)
+        if wait > 0:
+            raise RefusedError(f"too many tries: wait {wait:.0f} s", hint="Then try again.")
+        row = self._open().execute("SELECT * FROM people WHERE name = ? AND closed = 0", (name.strip(),)).fetchone()
+        good = _verified(row["password"] if row and row["password"] else _of_nobody(), password) and row is not None
+        if good and row["password"]:
+            with self._lock:
+                for key in keys:
+                    self._tries.pop(key, None)
+            return _person(row)
+        with self._lock:
+            if len(self._tries) > 10_000:
+                self._tries.clear()
+            for key in keys:
+                tries = self._tries.get(key, (0, 0.0))[0] + 1
+                late = min(2.0 ** (tries - FREE_TRIES), LONGEST_WAIT_S) if tries >= FREE_TRIES else 0.0
+                self._tries[key] = (tries, now + late)
+        raise RefusedError("the name or the password is wrong")
+
+    # -- sessions, links, keys -----------------------------------------------------------------------------------------
+
+    def begin_session(self, person: Person) -> str:
+        """Return the token of a new session, for a cookie."""
+        token = secrets.token_urlsafe(32)
+        with self._write() as database:
+            database.execute("DELETE FROM sessions WHERE until < ?", (time.time(),))
+            values = (_digest(token), person.id, secrets.token_urlsafe(24), time.time() + SESSION_S)
+            database.execute("INSERT INTO sessions (token, person, csrf, until) VALUES (?,?,?,?)", values)
+        return token
+
+    def session(self, token: str) -> Session | None:
+        """Return the session that a token opens; None where it ended or its account was closed."""
+        row = self._open().execute(
+            "SELECT people.*, sessions.token, sessions.csrf FROM sessions JOIN people ON people.id = sessions.person"
+            " WHERE sessions.token = ? AND sessions.until > ? AND people.closed = 0",
+            (_digest(token), time.time()),
+        ).fetchone()  # fmt: skip
+        return Session(token=row["token"], person=_person(row), csrf=row["csrf"]) if row else None
+
+    def is_open(self, session: Session) -> bool:
+        """Say whether a session still holds, for streams that outlive a request."""
+        row = self._open().execute("SELECT 1 FROM sessions WHERE token = ?", (session.token,)).fetchone()
+        return row is not None
+
+    def end_session(self, session: Session) -> None:
+        """Log a browser out."""
+        with self._write() as database:
+            database.execute("DELETE FROM sessions WHERE token = ?", (session.token,))
+
+    def say(self, session: Session, text: str) -> None:
+        """Keep a sentence to show on the next page."""
+        with self._write() as database:
+            database.execute("UPDATE sessions SET said = ? WHERE token = ?", (text[:500], session.token))
+
+    def take_said(self, session: Session) -> str:
+        """Return the sentence to show, once."""
+        row = self._open().execute("SELECT said FROM sessions WHERE token = ?", (session.token,)).fetchone()
+        if row and row["said"]:
+            self.say(session, "")
+            return str(row["said"])
+        return ""
+
+    def make_link(self, kind: Literal["enter", "invite"], role: Role = "maintainer") -> str:
+        """Return the token of a link that works once: to come in, or to make an account."""
+        token = secrets.token_urlsafe(24)
+        with self._write() as database:
+            until = time.time() + (LINK_S if kind == "enter" else INVITE_S)
+            database.execute("INSERT INTO links VALUES (?,?,?,?)", (_digest(token), kind, role, until))
+        return token
+
+    def look_at_link(self, token: str, kind: str) -> Role | None:
+        """Return the role that a link gives, and leave it as it is; None where it is used up."""
+        row = self._open().execute(
+            "SELECT role FROM links WHERE token = ? AND kind = ? AND until > ?", (_digest(token), kind, time.time())
+        ).fetchone()  # fmt: skip
+        return row["role"] if row else None
+
+    def use_link(self, token: str, kind: str) -> Role | None:
+        """Return the role that a link gives, and use it up; None where it is used up already."""
+        with self._write() as database:
+            row = database.execute(
+                "DELETE FROM links WHERE token = ? AND kind = ? AND until > ? RETURNING role",
+                (_digest(token), kind, time.time()),
+            ).fetchone()
+        return row["role"] if row else None
+
+    def make_key(self, person: Person, label: str) -> str:
+        """Return a new key for programs that act for a person; it is shown once."""
+        token = f"hr_{secrets.token_urlsafe(32)}"
+        with self._write() as database:
+            database.execute("INSERT INTO keys VALUES (?,?,?,?)", (_digest(token), person.id, label[:60], time.time()))
+        return token
+
+    def keys_of(self, person: Person) -> list[dict[str, Any]]:
+        """Return a person's keys, by label and hash."""
+        rows = self._open().execute("SELECT * FROM keys WHERE person = ? ORDER BY created", (person.id,))
+        return [{"id": row["token"][:12], "label": row["label"], "created": row["created"]} for row in rows]
+
+    def end_key(self, person: Person, id: str) -> None:
+        """Take a key away."""
+        with self._write() as database:
+            database.execute("DELETE FROM keys WHERE person = ? AND substr(token, 1, 12) = ?", (person.id, id))
+
+    def person_with_key(self, token: str) -> Person | None:
+        """Return whose key this is."""
+        row = self._open().execute(
+            "SELECT people.* FROM keys JOIN people ON people.id = keys.person"
+            " WHERE keys.token = ? AND people.closed = 0",
+            (_digest(token),),
+        ).fetchone()  # fmt: skip
+        return _person(row) if row else None
+
+    # -- drafts --------------------------------------------------------------------------------------------------------
+
+    def add_draft(self, course: str, person: Person, place: str, form: dict[str, Any], extra: dict[str, Any]) -> Draft:
+        """Keep a new draft."""
+        id = secrets.token_hex(6)
+        values = (id, course, person.id, place, 1, json.dumps(form), json.dumps(extra), time.time())
+        with self._write() as database:
+            database.execute("INSERT INTO drafts VALUES (?,?,?,?,?,?,?,?)", values)
+        return self.draft(id)
+
+    def draft(self, id: str) -> Draft:
+        """Return a draft.
+
+        Raises:
+            ContentError: there is none.
+        """
+        row = self._open().execute("SELECT * FROM drafts WHERE id = ?", (id,)).fetchone()
+        if row is None:
+            raise ContentError("there is no such draft", where=id[:20])
+        return _draft(row)
+
+    def drafts(self, course: str, *, person: int = 0, place: str = "") -> list[Draft]:
+        """Return drafts of a course, the last changed first."""
+        where, values = "course = ?", [course]
+        where += " AND person = ?" if person else ""
+        where += " AND place = ?" if place else ""
+        values += [person] * bool(person) + [place] * bool(place)  # type: ignore[list-item]
+        rows = self._open().execute(f"SELECT * FROM drafts WHERE {where} ORDER BY changed DESC LIMIT 200", values)
+        return [_draft(row) for row in rows]
+
+    def save_draft(self, id: str, *, version: int, form: dict[str, Any], extra: dict[str, Any]) -> Draft:
+        """Keep a draft's new state.
+
+        Raises:
+            Stale: it was saved by somebody else since `version` was read; nothing is written.
+        """
+        with self._write() as database:
+            changed = database.execute(
+                "UPDATE drafts SET form = ?, extra = ?, version = version + 1, changed = ?"
+                " WHERE id = ? AND version = ?",
+                (json.dumps(form), json.dumps(extra), time.time(), id, version),
+            )
+            if not changed.rowcount:
+                raise Stale("this was changed in another window", where=id)
+        return self.draft(id)
+
+    def remove_draft(self, id: str) -> None:
+        """Throw a draft away."""
+        with self._write() as database:
+            database.execute("DELETE FROM drafts WHERE id = ?", (id,))
+
+    # -- who did what --------------------------------------------------------------------------------------------------
+
+    def note(self, who: str, what: str, about: str = "") -> None:
+        """Add a line to the list of what was done."""
+        with self._write() as database:
+            last = database.execute("SELECT digest FROM audit ORDER BY id DESC LIMIT 1").fetchone()
+            line = (time.time(), who, what, about[:500])
+            digest = _chained(last["digest"] if last else "", line)
+            database.execute("INSERT INTO audit (at, who, what, about, digest) VALUES (?,?,?,?,?)", (*line, digest))
+
+    def notes(self, limit: int = 200) -> list[dict[str, Any]]:
+        """Return the last lines of the list, the latest first."""
+        rows = self._open().execute("SELECT * FROM audit ORDER BY id DESC LIMIT ?", (limit,))
+        return [dict(row) for row in rows]
+
+    def is_whole(self) -> bool:
+        """Say whether no line of the list was changed or taken out."""
+        before = ""
+        for row in self._open().execute("SELECT * FROM audit ORDER BY id"):
+            before = _chained(before, (row["at"], row["who"], row["what"], row["about"]))
+            if before != row["digest"]:
+                return False
+        return True
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        database = getattr(self._local, "database", None)
+        if database is None:
+            database = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            database.row_factory = sqlite3.Row
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA foreign_keys = ON")
+            self._local.database = database
+        return database
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        database = self._open()
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            yield database
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                database.execute("ROLLBACK")
+            raise
+        database.execute("COMMIT")
+
+
+def _person(row: sqlite3.Row) -> Person:
+    return Person(
+        id=row["id"],
+        name=row["name"],
+        email=row["email"],
+        role=row["role"],
+        closed=bool(row["closed"]),
+        has_password=bool(row["password"]),
+    )
+
+
+def _draft(row: sqlite3.Row) -> Draft:
+    values = {key: row[key] for key in ("id", "course", "person", "place", "version", "changed")}
+    return Draft(form=json.loads(row["form"]), extra=json.loads(row["extra"]), **values)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _chained(before: str, line: tuple[Any, ...]) -> str:
+    return hashlib.sha256(json.dumps([before, *line]).encode()).hexdigest()
+
+
+def _hasher() -> Any:
+    from argon2 import PasswordHasher
+
+    return PasswordHasher()  # argon2id with the library's current advice
+
+
+def _hashed(password: str) -> str:
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise UsageError(
+            f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters", hint="A short sentence is good."
+        )
+    return str(_hasher().hash(password))
+
+
+_nobody: list[str] = []
+
+
+def _of_nobody() -> str:
+    """Return the hash of a password that nobody knows, so that an unknown name takes as long as a known one."""
+    if not _nobody:
+        _nobody.append(_hashed(secrets.token_urlsafe(32)))
+    return _nobody[0]
+
+
+def _verified(hashed: str, password: str) -> bool:
+    from argon2.exceptions import Argon2Error, InvalidHashError
+
+    try:
+        return bool(_hasher().verify(hashed, password[: MAX_PASSWORD + 1]))
+    except (Argon2Error, InvalidHashError):
+        return False

@@ -1,0 +1,173 @@
+"""The worker: what becomes of a job when the child fails, floods, is cancelled, or the worker itself is killed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from homeroom.jobs.machine import is_alive
+from homeroom.jobs.queue import Queue
+from homeroom.jobs.worker import work
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+COUNT = [sys.executable, str(HERE / "counting.py")]
+KILLS = int(os.environ.get("HOMEROOM_KILLS", "4"))  # 30 in `make kills`
+TOTAL = 150 * KILLS
+
+
+@pytest.fixture
+def queue(tmp_path):
+    return Queue(tmp_path / "jobs.db", lease_s=5)
+
+
+def do_all(queue, seconds=20, **settings):
+    """Work until nothing waits or runs."""
+    end = time.monotonic() + seconds
+
+    def until():
+        return not queue.jobs(states=("queued", "running")) or time.monotonic() > end
+
+    work(queue, {"count": COUNT}, until=until, poll_s=0.02, heartbeat_s=0.1, grace_s=2, **settings)
+
+
+def wait_for(what, seconds=20):
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+    return found
+
+
+def test_a_job_is_done_and_its_progress_and_result_are_known(queue, tmp_path):
+    job = queue.submit("count", {"n": 10, "file": str(tmp_path / "out")})
+    do_all(queue)
+    found = queue.get(job)
+    assert (found.state, found.result) == ("done", {"sum": 55})
+    assert found.progress == {"stage": "count", "part": 1.0, "whole": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"exit": 1}, "oh no"),
+        ({"exit": 1, "says": ['{"error": "no such \\u001b[31mmodel", "hint": "pull it"}']}, "no such model"),
+        ({"exit": 3, "says": ["just text"]}, "oh no"),
+    ],
+)
+def test_a_child_that_fails_makes_a_failed_job_with_its_reason(queue, spec, reason):
+    job = queue.submit("count", spec)
+    do_all(queue)
+    assert (queue.get(job).state, queue.get(job).reason) == ("failed", reason)
+
+
+def test_row_72_what_a_child_writes_cannot_harm_a_terminal_or_a_page(queue):
+    says = ["\x1b[2J\x1b]0;title\x07hello", "[" * 5000, "x" * 80_000, '{"say": {"a": 1}}', '{"progress": "no"}']
+    job = queue.submit("count", {"exit": 1, "says": says})
+    do_all(queue)
+    lines = [e.data["text"] for e in queue.events(job) if e.kind == "say"]
+    assert lines[0] == "hello"
+    assert max(map(len, lines)) < 2100
+    assert not [line for line in lines if "\x1b" in line]
+
+
+def test_a_job_that_is_cancelled_stops_and_can_be_resumed_where_it_was(queue, tmp_path):
+    out = tmp_path / "out"
+    job = queue.submit("count", {"n": 60, "pause": 0.02, "file": str(out)})
+    worker = threading.Thread(target=do_all, args=(queue,))
+    worker.start()
+    wait_for(lambda: out.is_file() and out.read_text().count("\n") > 5)
+    queue.cancel(job)
+    worker.join(20)
+    assert queue.get(job).state == "cancelled"
+    kept = out.read_text().count("\n")
+    assert 5 < kept < 60
+    queue.resume(job)
+    do_all(queue)
+    assert queue.get(job).result == {"sum": 1830}
+
+
+def test_a_worker_that_is_told_to_stop_gives_its_job_back(queue, tmp_path):
+    out, stop = tmp_path / "out", threading.Event()
+    job = queue.submit("count", {"n": 60, "pause": 0.02, "file": str(out)})
+    settings = {"poll_s": 0.02, "heartbeat_s": 0.1, "grace_s": 2}
+    worker = threading.Thread(target=work, args=(queue, {"count": COUNT}), kwargs={"until": stop.is_set, **settings})
+    worker.start()
+    wait_for(lambda: out.is_file() and out.read_text().count("\n") > 3)
+    stop.set()
+    worker.join(20)
+    assert (queue.get(job).state, queue.get(job).attempt) == ("queued", 0)
+    do_all(queue)
+    assert queue.get(job).result == {"sum": 1830}
+
+
+def start_worker(path):
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, str(HERE / "worker_program.py"), str(path)], env=env)
+
+
+def test_row_67_kill_9_at_random_points_loses_nothing_and_does_nothing_twice(queue, tmp_path):
+    """The worker or its child is killed; another worker takes the job up, ends what is left, and the sum is right."""
+    seed = int(os.environ.get("HOMEROOM_SEED", "7"))
+    chance, out = random.Random(seed), tmp_path / "out"
+    job = queue.submit("count", {"n": TOTAL, "pause": 0.005, "file": str(out)}, device="cpu")
+    kills = 0
+    for _ in range(KILLS):
+        worker = start_worker(queue.path)
+        child = wait_for(lambda: (j := queue.get(job)).state == "running" and j.child)
+        time.sleep(chance.random() * 0.3)
+        if chance.random() < 0.3:
+            os.killpg(int(child.split(" ")[1]), signal.SIGSTOP)  # an orphan that hangs must be ended as well
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        kills += 1
+    worker = start_worker(queue.path)
+    wait_for(lambda: queue.get(job).state not in ("queued", "running"), seconds=60)
+    worker.kill()
+    worker.wait()
+    assert queue.get(job).state == "done", queue.get(job).reason
+    assert out.read_text().split() == [str(n) for n in range(1, TOTAL + 1)]
+    assert kills == KILLS
+    assert not is_alive(child)
+
+
+def test_a_child_that_is_killed_from_outside_is_a_failure_that_says_why(queue, tmp_path):
+    job = queue.submit("count", {"n": 1000, "pause": 0.02, "file": str(tmp_path / "out")})
+    worker = threading.Thread(target=do_all, args=(queue,))
+    worker.start()
+    child = wait_for(lambda: queue.get(job).child)
+    os.killpg(int(child.split(" ")[1]), signal.SIGKILL)
+    worker.join(20)
+    assert queue.get(job).state == "failed"
+    assert "memory" in queue.get(job).reason
+
+
+def test_row_69_a_worker_that_was_stopped_past_its_lease_finds_its_job_taken(tmp_path):
+    queue = Queue(tmp_path / "jobs.db", lease_s=1)
+    out = tmp_path / "out"
+    job = queue.submit("count", {"n": 50, "pause": 0.02, "file": str(out)})
+    code = (
+        "import sys; from pathlib import Path; from homeroom.jobs.queue import Queue\n"
+        "from homeroom.jobs.worker import work\n"
+        f"work(Queue(Path({str(queue.path)!r}), lease_s=1), {{'count': {COUNT!r}}}, until=lambda: False,"
+        " poll_s=0.02, heartbeat_s=0.1)"
+    )
+    sleeper = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)})
+    wait_for(lambda: out.is_file() and out.read_text().count("\n") > 5)
+    sleeper.send_signal(signal.SIGSTOP)
+    fence = queue._open().execute("SELECT fence FROM jobs").fetchone()[0]
+    wait_for(lambda: queue._open().execute("SELECT lease_until FROM jobs").fetchone()[0] < queue.clock.seconds())
+    do_all(queue, seconds=15)
+    sleeper.send_signal(signal.SIGCONT)
+    time.sleep(0.5)
+    sleeper.kill()
+    sleeper.wait()
+    assert queue.get(job).result == {"sum": 1275}
+    assert queue._open().execute("SELECT fence FROM jobs").fetchone()[0] > fence
+    assert out.read_text().split() == [str(n) for n in range(1, 51)]

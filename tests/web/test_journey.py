@@ -1,0 +1,320 @@
+"""The whole journey by plain forms, as a browser without script makes it: open, teach, hand in, review, in the course."""
+
+import html
+import re
+import subprocess
+
+from homeroom.community import review
+from homeroom.taxonomy.check import check
+from homeroom.web.app import COOKIE
+
+NOTES = "\n\n".join(
+    f"## Part {n}\n\nThe Otter Club keeps rule {n} in a green book. Rule {n} was written by member {n}0. "
+    f"Rule {n} holds for {n} weeks in the {word} house. Nobody may change rule {n} alone, and the club meets on day {n}."
+    for n, word in enumerate(("boat", "tea", "paddle", "rope", "river"), 1)
+)
+TERMS = ("yaml", "qna", "git", "branch", "commit", "lora", "seed", "epoch", "taxonomy", "token", "json", "repository")
+
+
+def field(text, name):
+    return html.unescape(re.search(rf'name="{name}"[^>]*value="([^"]*)"', text)[1])
+
+
+def draft_of(page):
+    return re.search(r"/drafts/([0-9a-f]{12})", str(page.url) + page.text)[1]
+
+
+def begin(client, name="Otter rules", kind="knowledge"):
+    page = client.fill("/courses/insurance/teach", kind=kind, name=name, folder="clubs")
+    assert page.status_code == 200, page.text
+    return f"/courses/insurance/drafts/{draft_of(page)}"
+
+
+def written(version):
+    fields = {"version": version, "about": "The rules of the Otter Club.", "domain": "clubs", "creators": "The club"}
+    fields |= {"title": "Green book", "licence": "CC-BY-4.0"}
+    for i, part in enumerate(NOTES.split("\n\n")[1::2]):
+        fields[f"examples-{i}-context"] = part
+        for j, what in enumerate(("Where is", "Who wrote", "How long holds")):
+            fields[f"examples-{i}-pairs-{j}-question"] = f"{what} rule {i + 1}?"
+            fields[f"examples-{i}-pairs-{j}-answer"] = f"{part.split('. ')[j]}."
+    return fields
+
+
+def handed_in(client):
+    """Write a whole topic and hand it in; return the page of the contribution."""
+    here = begin(client)
+    page = client.fill(f"{here}/document", files={"document": ("notes.md", NOTES.encode())})
+    assert "Part 1" in page.text
+    page = client.fill(f"{here}/save", do="submit", **written(field(page.text, "version")))
+    assert "still to do" not in page.text, page.text
+    return client.fill(f"{here}/submit", signed="yes", why="The club asked for it.")
+
+
+def test_the_link_lets_in_once_and_makes_the_first_account(home):
+    from starlette.testclient import TestClient
+
+    from homeroom.web.app import make_app
+    from homeroom.web.desk import Desk
+
+    desk = Desk(home)
+    token = desk.store.make_link("enter")
+    with TestClient(make_app(desk, hosts=("testserver",))) as client:
+        assert "What shall we call you" in client.get(f"/enter/{token}").text
+        page = client.post("/welcome", data={"token": token, "name": "Ann Example"})
+        assert page.status_code == 200
+        assert "insurance" in page.text
+        assert [(p.name, p.role) for p in desk.store.people()] == [("Ann Example", "maintainer")]
+        other = TestClient(make_app(desk, hosts=("testserver",)))
+        assert other.get(f"/enter/{token}").status_code == 403
+        assert other.post("/welcome", data={"token": token, "name": "Eve"}).status_code == 403
+        again = desk.store.make_link("enter")
+        assert other.get(f"/enter/{again}").status_code == 200
+        assert other.cookies[COOKIE]
+        other.close()
+
+
+def test_a_topic_is_written_handed_in_approved_and_part_of_the_course(browser, desk, home):
+    ben, ann = browser("Ben"), browser("Ann")
+    page = handed_in(ben)
+    assert "waits for a reader" in page.text
+    id = re.search(r"/contributions/([0-9a-f]{12})", str(page.url))[1]
+    course = home / "insurance"
+    found = review.standing(course, id)
+    log = subprocess.run(
+        ["git", "log", "-1", "--format=%an%n%B", found.commit], cwd=course, capture_output=True, text=True
+    )
+    assert log.stdout.startswith("Ben\n")
+    assert "Signed-off-by: Ben <" in log.stdout
+    assert "The club asked for it." in log.stdout
+    assert not (course / "knowledge/clubs/otter-rules/qna.yaml").exists()
+
+    page = ann.get(f"/courses/insurance/contributions/{id}")
+    assert "Your decision" in page.text
+    assert "Where is rule 1?" in page.text
+    page = ann.fill(f"/courses/insurance/contributions/{id}/approve", seen=field(page.text, "seen"))
+    assert "part of the course" in page.text
+    assert (course / "knowledge/clubs/otter-rules/qna.yaml").is_file()
+    result = check([course])
+    assert result.ok
+    assert "knowledge/clubs/otter-rules" in result.leaves
+    assert not [p for p in result.problems if "otter-rules" in p.file]
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=course, capture_output=True, text=True).stdout
+    assert status == ""
+    assert "otter rules" in ben.get("/courses/insurance/leaves?below=knowledge/clubs").text
+    assert [n["what"] for n in desk.store.notes()][:2] == ["approved", "handed in"]
+    assert desk.store.is_whole()
+
+
+def test_row_34_a_change_after_the_look_voids_the_approval(browser, home):
+    ben, ann = browser("Ben"), browser("Ann")
+    id = re.search(r"/contributions/([0-9a-f]{12})", str(handed_in(ben).url))[1]
+    seen = field(ann.get(f"/courses/insurance/contributions/{id}").text, "seen")
+    page = ben.fill(f"/courses/insurance/contributions/{id}/reopen")
+    here = f"/courses/insurance/drafts/{draft_of(page)}"
+    fields = written(field(page.text, "version")) | {"examples-0-pairs-0-answer": "Changed behind your back."}
+    ben.fill(f"{here}/save", **fields)
+    ben.fill(f"{here}/submit", signed="yes")
+    late = ann.fill(f"/courses/insurance/contributions/{id}/approve", seen=seen)
+    assert late.status_code == 403
+    assert "changed after you looked at it" in late.text
+    assert not (home / "insurance/knowledge/clubs/otter-rules").exists()
+    page = ann.get(f"/courses/insurance/contributions/{id}")
+    assert field(page.text, "seen") != seen
+    ann.fill(f"/courses/insurance/contributions/{id}/approve", seen=field(page.text, "seen"))
+    text = (home / "insurance/knowledge/clubs/otter-rules/qna.yaml").read_text()
+    assert "Changed behind your back." in text
+
+
+def test_changes_can_be_asked_for_and_a_contribution_declined_with_a_reason(browser):
+    ben, ann = browser("Ben"), browser("Ann")
+    here = str(handed_in(ben).url)
+    assert ann.fill(f"{here}/wanted", note=" ").status_code == 400
+    ann.fill(f"{here}/wanted", note="Please add\n<script>alert(1)</script> the year.")
+    page = ben.get(here)
+    assert "changes are wanted" in page.text
+    assert "<script>alert(1)</script>" not in page.text
+    assert "the year." in page.text
+    draft = f"/courses/insurance/drafts/{draft_of(ben.fill(f'{here}/reopen'))}"
+    page = ben.fill(f"{draft}/submit", signed="yes")
+    assert "waits for a reader" in page.text
+    ann.fill(f"{here}/reject", note="It is told elsewhere already.")
+    page = ben.get(here)
+    assert "It was declined" in page.text
+    assert "told elsewhere" in page.text
+    assert ben.fill(f"{here}/reopen").status_code == 400
+
+
+def test_row_60_what_somebody_else_writes_is_not_there_for_others(browser, desk):
+    ann, ben = browser("Ann"), browser("Ben")
+    here = begin(ann)
+    for path in (here, f"{here}/submit"):
+        assert ben.get(path).status_code == 404
+    for path in ("save", "document", "delete", "submit"):
+        assert ben.fill(f"{here}/{path}").status_code == 404
+    handed = str(handed_in(ann).url)
+    assert ben.get(handed).status_code == 404
+    assert ben.get(f"{handed}/patch").status_code == 404
+    assert "otter" not in ben.get("/courses/insurance/contributions").text
+    assert ann.get(here).status_code == 200
+
+
+def test_two_windows_on_one_draft_lose_nothing(browser):
+    ben = browser("Ben")
+    here = begin(ben)
+    version = field(ben.get(here).text, "version")
+    ben.fill(f"{here}/save", version=version, about="From the first window.")
+    late = ben.fill(f"{here}/save", version=version, about="From the second window.")
+    assert late.status_code == 409
+    assert "From the first window." in late.text
+    assert "From the second window." in late.text
+    assert "From the first window." in ben.get(here).text
+    hidden = re.findall(r'<input type="hidden" name="([\w-]+)" value="([^"]*)">', late.text)
+    kept = {name: html.unescape(value) for name, value in hidden}
+    assert kept.pop("csrf")
+    ben.fill(f"{here}/save", **kept)
+    assert "From the second window." in ben.get(here).text
+
+
+def test_two_people_on_one_leaf_the_second_is_shown_the_difference(browser, home):
+    ann, ben = browser("Ann"), browser("Ben")
+    place = "knowledge/insurance/claims"
+    drafts = {}
+    for who, client in (("Ann", ann), ("Ben", ben)):
+        page = client.fill("/courses/insurance/improve", place=place)
+        drafts[who] = f"/courses/insurance/drafts/{draft_of(page)}"
+    assert "Ann is also working on this" in ben.get(f"/courses/insurance/leaf?place={place}").text
+    for who, client in (("Ann", ann), ("Ben", ben)):
+        version = field(client.get(drafts[who]).text, "version")
+        client.fill(f"{drafts[who]}/save", version=version, about=f"A handbook, says {who}.")
+    page = ann.fill(f"{drafts['Ann']}/submit", signed="yes")
+    ann.fill(f"{page.url}/approve", seen=field(page.text, "seen"))
+    page = ben.get(f"{drafts['Ben']}/submit")
+    assert "Somebody changed this since you began" in page.text
+    assert "says Ann." in page.text
+    assert "says Ben." in page.text
+    assert ben.fill(f"{drafts['Ben']}/submit", signed="yes").status_code == 403
+    page = ben.fill(f"{drafts['Ben']}/submit", signed="yes", over="yes")
+    page = ann.get(str(page.url))
+    late = ann.fill(f"{page.url}/approve", seen=field(page.text, "seen"))
+    assert late.status_code == 200, late.text
+    assert "says Ben." in (home / "insurance" / place / "qna.yaml").read_text()
+
+
+def test_nobody_hands_in_without_the_sign_off_or_with_faults(browser):
+    ben = browser("Ben")
+    here = begin(ben)
+    assert ben.fill(f"{here}/submit").status_code == 403
+    page = ben.fill(f"{here}/submit", signed="yes")
+    assert page.status_code == 400
+    assert "still to be mended" in page.text
+
+
+def test_every_button_of_the_editor_works_without_script(browser):
+    ben = browser("Ben")
+    here = begin(ben)
+    page = ben.fill(f"{here}/document", files={"document": ("notes.md", NOTES.encode())})
+
+    def press(do, page, **more):
+        return ben.fill(f"{here}/save", version=field(page.text, "version"), do=do, **more)
+
+    page = press("take 0", page)
+    assert "The Otter Club keeps rule 1" in re.search(r'id="examples-0-context"[^>]*>([^<]*)', page.text)[1]
+    page = press("take", page, passage="words that I chose")
+    assert re.search(r'id="examples-1-context"[^>]*>words that I chose<', page.text)
+    page = press("add-example", page)
+    assert 'id="examples-5-context"' in page.text
+    page = press("remove-example 5", page)
+    assert 'id="examples-5-context"' not in page.text
+    page = press("add-pair 0", page)
+    assert 'id="examples-0-pairs-3-question"' in page.text
+    page = press("remove-pair 0-3", page)
+    assert 'id="examples-0-pairs-3-question"' not in page.text
+    for odd in ("remove-example 99", "add-pair", "take 9999", "answer 7-7", "nothing", "remove-pair 0-77"):
+        page = press(odd, page)
+        assert page.status_code == 200
+
+
+def test_a_contributors_pages_use_no_words_of_the_trade(browser):
+    ben, ann = browser("Ben"), browser("Ann")
+    handed = str(handed_in(ben).url)
+    here = begin(ben, "Another")
+    place = "knowledge/insurance/claims"
+    paths = ["/", "/courses/insurance", f"/courses/insurance/leaf?place={place}", "/courses/insurance/leaves", handed]
+    paths += ["/courses/insurance/teach", here, f"{here}/submit", "/courses/insurance/contributions", "/models", "/me"]
+    paths += [f"/courses/insurance/{name}" for name in ("ask", "correct", "runs", "samples", "report")]
+    found = []
+    for path in paths:
+        for client in (ben, ann):
+            page = client.get(path)
+            shown = re.sub(r"(?s)<script.*?</script>|<(input|button|option)\b[^>]*>|<[^>]*>", " ", page.text)
+            found += [(path, word) for word in TERMS if re.search(rf"\b{word}s?\b", shown, re.I)]
+    assert not found
+
+
+def test_row_25_a_documents_name_cannot_do_harm_and_other_files_are_refused(browser, desk, home):
+    ben = browser("Ben")
+    here = begin(ben)
+    for name in ('"><img src=x onerror=alert(1)>.md', "../../../evil.md", "-rf.md", "x" * 300 + ".md", "\u202efdp.md"):
+        page = ben.fill(f"{here}/document", files={"document": (name, NOTES.encode())})
+        assert page.status_code == 200, page.text
+        assert "<img src=x" not in page.text
+        assert "\u202e" not in page.text
+    form = desk.store.draft(here.rsplit("/", 1)[1]).form
+    assert re.fullmatch(r"[a-z0-9-]+\.md", form["document"])
+    for name, content in (("a.exe", b"MZ"), ("a.pdf", b"%PDF-nonsense"), ("a.docx", b"PK\x03\x04junk"), ("a.md", b""),
+                          ("a.md", b"\x00\x01\x02"), ("a.pdf", b"<html>")):  # fmt: skip
+        page = ben.fill(f"{here}/document", files={"document": (name, content)})
+        assert page.status_code == 400, name
+    assert not [p for p in home.rglob("*") if "evil" in p.name]
+
+
+def test_a_closed_account_is_out_at_once_and_a_role_that_is_taken_away_too(browser, desk):
+    people = {p.name: p for p in desk.store.people()}
+    cora = desk.store.add_person("Cora", role="maintainer")
+    client = browser("Cora")
+    assert client.get("/people").status_code == 200
+    desk.store.set_role(cora.id, "contributor")
+    assert client.get("/people").status_code == 403
+    browser("Ann").fill(f"/people/{cora.id}/close")
+    assert client.get("/me", follow_redirects=False).status_code == 303
+    assert browser("Ann").fill(f"/people/{people['Ann'].id}/close").status_code == 403
+    assert desk.store.person(people["Ann"].id).closed is False
+
+
+def test_row_66_logging_in_is_slowed_down_and_never_says_who_exists(browser, desk):
+    ann = next(p for p in desk.store.people() if p.name == "Ann")
+    desk.store.set_password(ann.id, "a long enough password")
+    wrong = [browser().post("/login", data={"name": name, "password": "x"}).text for name in ("Ann", "Nobody")]
+    said = [re.search(r'role="alert">(.*?)<', text)[1] for text in wrong]
+    assert said[0] == said[1]
+    for _ in range(6):
+        page = browser().post("/login", data={"name": "Ann", "password": "guess"})
+    assert "too many tries" in page.text.lower()
+    page = browser().post("/login", data={"name": "Ann", "password": "a long enough password"})
+    assert page.status_code == 403
+    desk.store._tries.clear()
+    assert browser().post("/login", data={"name": "Ann", "password": "a long enough password"}).status_code == 200
+
+
+def test_an_invitation_makes_one_account_with_a_password(browser, desk):
+    page = browser("Ann").fill("/people/invite", role="contributor")
+    link = re.search(r"/join/[\w-]+", page.text)[0]
+    client = browser()
+    assert client.post(link, data={"name": "Dan", "password": "short"}).status_code == 400
+    assert client.post(link, data={"name": "ann", "password": "a long enough password"}).status_code == 400
+    assert client.post(link, data={"name": "Dan", "password": "a long enough password"}).status_code == 200
+    assert browser().post(link, data={"name": "Eve", "password": "a long enough password"}).status_code == 403
+    assert [p.role for p in desk.store.people() if p.name == "Dan"] == ["contributor"]
+    stored = next(iter(desk.store._open().execute("SELECT password FROM people WHERE name = 'Dan'")))[0]
+    assert stored.startswith("$argon2id$")
+
+
+def test_a_list_of_what_was_done_that_was_changed_is_seen(desk, browser):
+    for n in range(3):
+        desk.store.note("Ann", f"did {n}")
+    assert desk.store.is_whole()
+    with desk.store._write() as database:
+        database.execute("UPDATE audit SET what = 'did nothing' WHERE id = 2")
+    assert not desk.store.is_whole()
+    assert "chain is broken" in browser("Ann").get("/log").text
