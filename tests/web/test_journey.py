@@ -1,4 +1,4 @@
-"""The whole journey by plain forms, as a browser without script makes it: open, teach, hand in, review, in the course."""
+"""The journey by plain forms, as a browser without script makes it: open, teach, hand in, review, in the course."""
 
 import html
 import re
@@ -10,7 +10,7 @@ from homeroom.web.app import COOKIE
 
 NOTES = "\n\n".join(
     f"## Part {n}\n\nThe Otter Club keeps rule {n} in a green book. Rule {n} was written by member {n}0. "
-    f"Rule {n} holds for {n} weeks in the {word} house. Nobody may change rule {n} alone, and the club meets on day {n}."
+    f"Rule {n} holds for {n} weeks in the {word} house. Nobody may change rule {n} alone, the club meets on day {n}."
     for n, word in enumerate(("boat", "tea", "paddle", "rope", "river"), 1)
 )
 TERMS = ("yaml", "qna", "git", "branch", "commit", "lora", "seed", "epoch", "taxonomy", "token", "json", "repository")

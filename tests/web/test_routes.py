@@ -1,4 +1,4 @@
-"""Every route, enumerated from the table: without a session, with the wrong role, with a forged form, and its headers."""
+"""Every route of the table: without a session, with the wrong role, with a forged form, and its headers."""
 
 import json
 import re
@@ -105,7 +105,7 @@ def test_row_53_a_host_that_is_not_ours_is_refused(browser):
         "/static/1//etc/passwd",
         "/static/1/..\\store.py",
         "/static/%2e%2e/app.py",
-    ],  # fmt: skip
+    ],
 )
 def test_row_54_no_trick_leads_out_of_the_static_files(browser, path):
     found = browser("Ann").get(path)
