@@ -300,7 +300,7 @@ def _finding(name: str, severity: Literal["error", "warning"], text: str, **valu
     return Finding(section=section, field=name, severity=severity, text=text, values=values)  # type: ignore[arg-type]
 
 
-_EMPTY = {
+EMPTY = {
     "about": "Say in a sentence or two what this is about.",
     "domain": "Name the subject in a word or two.",
     "document": "Add the document that these facts come from.",
@@ -324,10 +324,10 @@ def _in_words(here: str, problem: Any, form: LeafForm) -> Finding:
     """Return a problem of the file as a sentence about the form."""
     last = here.rsplit("-", 1)[-1]
     missing = re.search(r"at least (\d+) \w+, found (\d+)", problem.message)
-    if problem.code in ("empty", "missing-key", "blank") and last in _EMPTY:
-        return _finding(here, problem.severity, _EMPTY[last])
+    if problem.code in ("empty", "missing-key", "blank") and last in EMPTY:
+        return _finding(here, problem.severity, EMPTY[last])
     if problem.code == "missing-document" or (here == "document" and problem.code == "type"):
-        return _finding("document", "error", _EMPTY["document"])
+        return _finding("document", "error", EMPTY["document"])
     if problem.code == "too-few" and missing:
         lacking = int(missing[1]) - int(missing[2])
         if here == "examples":

@@ -9,6 +9,7 @@ next generation does not make it again; a rejected one is thrown out by the chec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Literal
 
 from homeroom.core.files import hash_file, read_jsonl
 from homeroom.core.types import Rejected, Sample, content_id
-from homeroom.core.words import words
 
 FILE = "samples.decisions.jsonl"
 
@@ -44,8 +44,12 @@ def key_of(sample: Sample) -> str:
         >>> key_of(one) == key_of(other)
         True
     """
-    asked = next((m.content for m in sample.messages if m.role == "user"), sample.text)
-    return content_id(sample.leaf, [w for w in words(asked) if w.isalnum()] or asked)
+    return key_of_words(sample.leaf, next((m.content for m in sample.messages if m.role == "user"), sample.text))
+
+
+def key_of_words(leaf: str, asked: str) -> str:
+    """Return `key_of` for a leaf and the question, or text, of a sample: a hundred thousand in seconds."""
+    return content_id(leaf, re.findall(r"\w+", asked.casefold()) or asked)
 
 
 def read_decisions(course: Path) -> dict[str, Decision]:

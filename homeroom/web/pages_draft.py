@@ -11,6 +11,7 @@ from typing import Any
 
 from homeroom.author.draft import exams_of
 from homeroom.author.form import (
+    EMPTY,
     PLACE,
     Example,
     Finding,
@@ -178,7 +179,13 @@ def checked(ask: Ask, course: CourseEntry, form: LeafForm, text: str) -> list[Fi
 def _shown(ask: Ask, findings: list[Finding]) -> list[dict[str, Any]]:
     translate = translator(ask.language)
     return [
-        {"field": f.field, "section": f.section, "severity": f.severity, "text": translate(f.text, **f.values)}
+        {
+            "field": f.field,
+            "section": f.section,
+            "severity": f.severity,
+            "text": translate(f.text, **f.values),
+            "is_empty": f.text in EMPTY.values() or "are needed" in f.text,  # to do, rather than wrong
+        }
         for f in findings
     ]
 
