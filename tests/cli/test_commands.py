@@ -130,11 +130,11 @@ def test_stopping_a_run_exits_as_promised_and_says_that_it_goes_on(tmp_path, num
     with scripted_server(answer) as url:
         more = ["generate", "course", "--teacher", url, "--teacher-model", "scripted"]
         with subprocess.Popen([*command, *more], cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as child:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 240  # a machine may be busy with other work
             while len(slow) < 14 and time.monotonic() < deadline:
                 time.sleep(0.02)
             child.send_signal(number)
-            stderr = child.communicate(timeout=30)[1]
+            stderr = child.communicate(timeout=100)[1]
     assert child.returncode == code, stderr
     assert "goes on from here" in stderr
     assert "Traceback" not in stderr
