@@ -121,8 +121,8 @@ def form_of(course: Path, place: str) -> LeafForm:
         document=_beside(leaf.source),
         kept_source=leaf.source if leaf.source and not _beside(leaf.source) else None,
         title=work.title,
-        link=work.link,
-        revision=work.revision,
+        link=work.link.removeprefix("-"),  # which says that there is none
+        revision=work.revision.removeprefix("-"),
         licence=work.licence,
         creators=work.creators,
         created_by=leaf.created_by,

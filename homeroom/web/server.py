@@ -74,6 +74,7 @@ def serve_pages(
     shown = names[0] if names else f"[{host}]" if ":" in host else host
     scheme = "https" if certificate else "http"
     with listener:
+        listener.listen(128)  # before the link is shown: whoever is quick waits instead of being refused
         on_ready(f"{scheme}://{shown}:{listener.getsockname()[1]}/enter/{desk.store.make_link('enter')}")
         try:
             uvicorn.Server(config).run(sockets=[listener])
