@@ -1,8 +1,8 @@
-"""How fast the page answers 10 people at once, with 10,000 leaves and 100,000 samples, and what memory the server takes.
+"""How fast the page answers ten people at once, with 10,000 leaves and 100,000 samples, and what memory it takes.
 
     python benchmarks/web_speed.py [--seconds 20] [--leaves 10000] [--samples 100000]
 
-Makes a course in a temporary folder, starts `homeroom web` without a worker, lets ten people open pages for a while, and
+Makes a course in a temporary folder, starts `homeroom web` without a worker, lets ten people open pages, and
 writes `results/web-speed.json`: for each page the median and the 95th percentile as ten people saw it, and the
 processor's milliseconds a request, which other work on the machine does not change.
 """
