@@ -18,6 +18,7 @@ from homeroom.core.types import Chunk, Fact, Leaf, Reply, Request, content_id
 from homeroom.core.words import is_number, words
 from homeroom.generate.checks import content_words, names, numbers
 from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.rows import in_words, is_row
 from homeroom.generate.support import passage, support_fault
 
 _LINE = re.compile(r"^\s*(?:[-*]\s*)?\[(\d{1,3})\]\s*(.+?)\s*$")
@@ -60,13 +61,13 @@ def read_facts(chunk: Chunk, reply: Reply | None) -> list[Fact]:
     for line in (reply.text if reply else "").splitlines():
         match = _LINE.match(line)
         index = int(match[1]) - 1 if match else -1
-        if match and 0 <= index < len(own) and _holds(match[2], own, index, chunk):
+        if match and 0 <= index < len(own) and not is_row(match[2]) and _holds(match[2], own, index, chunk):
             found.setdefault(index, []).append(_tidy(match[2]))
     facts: list[Fact] = []
     for index, sentence in enumerate(own):
-        statements = list(dict.fromkeys(found.get(index, [])))
-        if _misses_much(statements, sentence.text):
-            statements = [sentence.text] if _examinable(sentence.text) else statements
+        statements, told = list(dict.fromkeys(found.get(index, []))), in_words(sentence.text, chunk.text)
+        if _misses_much(statements, told):
+            statements = [told] if _examinable(told) else statements
         facts += [_fact(chunk, sentence, s, listed=index in found) for s in statements]
     return facts
 
@@ -180,8 +181,8 @@ def _misses_much(statements: Sequence[str], sentence: str) -> bool:
 
 
 def _examinable(sentence: str) -> bool:
-    count = len(sentence.split())
-    return 4 <= count <= MAX_WORDS and not sentence.rstrip().endswith("?") and len(content_words(sentence)) >= 2
+    count, fewest = len(sentence.split()), 3 if ":" in sentence else 4  # "Cockerels: allowed no."
+    return fewest <= count <= MAX_WORDS and not sentence.rstrip().endswith("?") and len(content_words(sentence)) >= 2
 
 
 def _tidy(statement: str) -> str:

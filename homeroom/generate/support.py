@@ -43,6 +43,7 @@ from homeroom.generate.language import (
     turned,
     unframed,
 )
+from homeroom.generate.rows import in_words
 
 FOREIGN = 0.5  # of a clause's telling words in no place of the passage's sentence, at most
 COMMON = 3  # sentences of a passage that have a word, from which on it is nobody's own
@@ -60,9 +61,9 @@ class Passage:
 @lru_cache(maxsize=4_000)
 def passage(text: str, *, title: str = "", quote: str = "") -> Passage:
     """Return a passage for checking; with `quote`, a sample must rest on the sentences that the quote has."""
-    own = tuple(s.text for s in sentences(text))
-    quoted = {s.text for s in sentences(quote)}
-    places = tuple(n for n, s in enumerate(own) if s in quoted)
+    found, quoted = [s.text for s in sentences(text)], {s.text for s in sentences(quote)}
+    places = tuple(n for n, s in enumerate(found) if s in quoted)
+    own = tuple(in_words(s, text) for s in found)
     if quote and not places:
         return Passage(sentences=(*own, quote), title=title, own=(len(own),))
     return Passage(sentences=own, title=title, own=places)
