@@ -49,7 +49,7 @@ def test_facts_of_a_table_are_sentences_and_its_head_is_none(reply):
     chunk = Chunk(
         id="c", document="d", text=TABLE, start=0, end=len(TABLE.encode()), title="Rules", heading="Animals", leaf="l"
     )
-    said = Reply(text=reply, model="t") if reply else None
+    said = Reply(text=reply, finish_reason="stop", prompt_tokens=0, completion_tokens=9) if reply else None
     facts = {fact.statement: fact for fact in read_facts(chunk, said)}
     assert "Hens: allowed yes, limit six, RSPB no." in facts
     assert not any("|" in statement and "a | b" not in statement for statement in facts)
