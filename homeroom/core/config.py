@@ -127,6 +127,8 @@ class Evaluate:
 
     max_tokens: int = 64  # of an answer; rewrites get what their text needs
     retention_floor: float = 0.9  # of the base's score; below it the verdict is not "better"
+    with_sources: bool = True  # ask the exam again with what a search in the documents finds
+    max_forgetting: float = 1.0  # share of what the base knew; above it the dial is turned, else the base is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

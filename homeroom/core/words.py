@@ -3,8 +3,9 @@
 `words` is applied to a model's answer and to what the exam asks for, and grading then compares whole words. What is
 made equal: case, accents' encoding, kinds of quotes, dashes and spaces, punctuation, "4,000" and "4000", "nine" and
 "9", "third" and "3rd", "%" and "percent", "p.m." and "pm", "isn't" and "is not", hyphens and spaces, and regular
-English plurals and possessives ("week", "weeks", "week's"). What stays apart: "9" and "19", "9.5", "1,9" and "-9";
-"7:30" and "7"; British and American spelling; synonyms. An exam names those as alternatives.
+English plurals and possessives ("week", "weeks", "week's"), "36 h" and "36 hours", "meter" and "metre", and
+"March 3rd, 2024", "2024-03-03" and "3 March 2024". What stays apart: "9" and "19", "9.5", "1,9" and "-9"; "7:30" and
+"7"; most British and American spelling; synonyms. An exam names those as alternatives.
 """
 
 from __future__ import annotations
@@ -34,6 +35,19 @@ ORDINALS = {word: value for value, word in enumerate(_ORDINALS)}
 ORDINALS |= {word[:-1] + "ieth": value for word, value in TENS.items()}
 ORDINALS |= {"hundredth": 100, "thousandth": 1000, "millionth": 10**6}
 
+_MONTHS = """
+    january february march april may june july august september october november december
+""".split()  # noqa: SIM905
+MONTHS = {short: name for name in _MONTHS for short in (name, name[:3])} | {"sept": "september"}
+ABBREVIATED = {  # after a number
+    **dict.fromkeys(("h", "hr", "hrs"), "hour"),
+    **dict.fromkeys(("min", "mins"), "minute"),
+    **dict.fromkeys(("sec", "secs"), "second"),
+    **{"km": "kilometre", "m": "metre", "cm": "centimetre", "mm": "millimetre"},
+    **{"kg": "kilogram", "g": "gram", "mg": "milligram", "l": "litre", "ml": "millilitre"},
+}
+_RESPELLED = re.compile(r"(kilo|centi|milli|)(met|lit)er")
+
 _CLEAN = (
     (re.compile(r"[\u2018\u2019\u201a\u201b\u2032\u00b4`]"), "'"),
     (re.compile(r"[\u2010-\u2015\u2212]"), "-"),
@@ -44,6 +58,7 @@ _CLEAN = (
     (re.compile(r"[\u00bc\u00bd\u00be]"), lambda m: {"¼": " 0.25", "½": " 0.5", "¾": " 0.75"}[m[0]]),
 )
 _REWRITE = (
+    (re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-(\d\d)\b"), lambda m: f"{m[3]} {_MONTHS[int(m[2]) - 1]} {m[1]}"),
     (re.compile(r"%|\bper cent\b"), " percent "),
     (re.compile(r"&"), " and "),
     (re.compile(r"\be-mail"), "email"),
@@ -90,7 +105,7 @@ def words(text: str) -> list[str]:
     for pattern, new in _REWRITE:
         text = pattern.sub(new, text)
     found = [_plain_number(w) if is_number(w) else w for w in _WORD.findall(text)]
-    return [_singular(w) for w in _on_the_hour(_with_digits(found))]
+    return [_singular(w) for w in _dated(_with_units(_on_the_hour(_with_digits(found))))]
 
 
 def is_number(word: str) -> bool:
@@ -215,6 +230,45 @@ def _on_the_hour(tokens: list[str]) -> list[str]:
     """4:00 pm -> 4 pm; a bare 16:00 stays, for 16 may be anything."""
     after = [*tokens, ""][1:]
     return [w[:-3] if w.endswith(":00") and n in ("am", "pm") else w for w, n in zip(tokens, after, strict=True)]
+
+
+def _with_units(tokens: list[str]) -> list[str]:
+    """36 h -> 36 hour; meter -> metre."""
+    before = ["", *tokens]
+    spelled = [ABBREVIATED.get(w, w) if is_number(b) else w for b, w in zip(before, tokens, strict=False)]
+    return [re.sub("ers?$", "re", w) if _RESPELLED.fullmatch(w.removesuffix("s")) else w for w in spelled]
+
+
+def _dated(tokens: list[str]) -> list[str]:
+    """Put the day before the month, as a number: "march 3rd", "the 3rd of march" and "03 mar" -> "3 march"."""
+    out: list[str] = []
+    i = 0
+    while i < len(tokens):
+        day, month, used = _date(tokens[i : i + 3])
+        if used:
+            out += [day, month]
+        else:
+            out.append(tokens[i])
+        i += used or 1
+    return out
+
+
+def _date(tokens: list[str]) -> tuple[str, str, int]:
+    """Return day, month and the number of tokens they took; 0 where no date begins here."""
+    first, second, third = [*tokens, "", ""][:3]
+    if _day(first) and second == "of" and third in MONTHS:
+        return _day(first), MONTHS[third], 3
+    if _day(first) and second in MONTHS:
+        return _day(first), MONTHS[second], 2
+    is_sure = second.endswith("th") or re.fullmatch(r"[12]\d{3}", third) or first not in ("may", "march", "mar", "sept")
+    if first in MONTHS and _day(second) and is_sure:
+        return _day(second), MONTHS[first], 2
+    return "", "", 0
+
+
+def _day(word: str) -> str:
+    number = word.removesuffix("th")
+    return str(int(number)) if re.fullmatch(r"[0-9]{1,2}", number) and 1 <= int(number) <= 31 else ""
 
 
 def _singular(word: str) -> str:

@@ -27,6 +27,8 @@ _LEAD_IN = re.compile(
 )
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)\n?```", re.DOTALL)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“"}
+_SOAP_NAMES = ("subjective", "objective", "assessment", "plan")
+_SOAP = re.compile(rf"^[#*_\s>-]*({'|'.join(_SOAP_NAMES)})\b[*_]*[ \t]*(?::[*_]*|$)", re.IGNORECASE | re.MULTILINE)
 _DASHES = re.compile(r":?-+:?")
 # Agreement that a changed subject asks for ("he is" -> "they are"), and articles ("a" -> "an"), are no change.
 _AGREEMENT = {"are": "is", "were": "was", "have": "has", "does": "do", "re": "is", "ve": "has"}
@@ -92,7 +94,21 @@ def keeps_rest(question: Question, answer: str) -> str:
     return ""
 
 
+def soap(question: Question, answer: str) -> str:
+    """A clinical note: the headings Subjective, Objective, Assessment, Plan, in this order, each with text below it."""
+    found = [(match[1].lower(), match.end(), match.start()) for match in _SOAP.finditer(answer)]
+    missing = [name for name in _SOAP_NAMES if name not in {heading for heading, _, _ in found}]
+    if missing:
+        return f"has no heading {missing[0].capitalize()}"
+    if [heading for heading, _, _ in found] != list(_SOAP_NAMES):
+        return "has its headings not once each in the order Subjective, Objective, Assessment, Plan"
+    starts = [start for _, _, start in found[1:]] + [len(answer)]
+    empty = next((h for (h, end, _), start in zip(found, starts, strict=True) if not words(answer[end:start])), "")
+    return f"has nothing below {empty.capitalize()}" if empty else ""
+
+
 CHECKS: dict[str, Check] = {
+    "soap": soap,
     "valid_json": valid_json,
     "markdown_table": markdown_table,
     "csv": csv_rows,

@@ -18,7 +18,7 @@ from homeroom.core.types import Message, Question, Score
 from homeroom.core.words import MAX_CHARACTERS, find, is_number, words
 from homeroom.evaluate.checks import CHECKS, strip_lead_in
 from homeroom.evaluate.choices import LETTERS, picks, right_choice
-from homeroom.evaluate.guards import hedge, is_affirmed
+from homeroom.evaluate.guards import affirmed, hedge
 
 YES_NO = frozenset({"yes", "no"})
 _YES_OR_NO = re.compile(r"\b(?:yes\s*(?:/|or)\s*no|no\s*(?:/|or)\s*yes)\b", re.IGNORECASE)
@@ -110,10 +110,10 @@ def _missed(question: Question, answer: str, *, guarded: bool) -> str:
             return f"does not say {_quoted(group)}"
         if not guarded:
             continue
-        affirmed = [a for a in found.values() if is_affirmed(a, said, asked)]
-        if not affirmed:
+        meant = affirmed(list(found.values()), said, asked)
+        if not meant:
             return f"denies {_quoted(found)}"
-        hedges = [hedge(a, said, named) for a in affirmed]
+        hedges = [hedge(a, said, named) for a in meant]
         if all(hedges):
             return hedges[0]
     return ""

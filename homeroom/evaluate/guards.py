@@ -20,25 +20,30 @@ from homeroom.core.words import find, is_number
 MAX_PLACES = 50  # looked at, so that a flood of one number is graded in no time
 
 _DENIALS = ("not", "never")
-_ARTICLES = ("a", "an", "the")
+_SMALL = frozenset("a an the at before by for from in of on to until within".split())  # noqa: SIM905
 _JOINERS = frozenset({"or", "to", "through", "and"})  # between two numbers of one statement: "9 or 12 weeks"
 _CLOCK = frozenset({"am", "pm", "oclock"})  # "from 7:30 to 4 pm" is opening hours, not a hedge
 
 
-def is_affirmed(alternative: Sequence[str], said: Sequence[str], asked: Sequence[str]) -> bool:
-    """Tell whether the alternative stands somewhere without "not", "not a" or "never" right before it.
+def affirmed(alternatives: Sequence[Sequence[str]], said: Sequence[str], asked: Sequence[str]) -> list[Sequence[str]]:
+    """Return the alternatives that stand somewhere without a denial right before: "not", "never", "not within".
 
-    Where the alternative or the question itself is negative ("Which form is not accepted?") nothing counts as denied.
+    What is denied as a part of a longer alternative is denied: "not Odile Varrick" does not say "Varrick". Where the
+    alternative or the question itself is negative ("Which form is not accepted?") nothing counts as denied.
     """
+    spans = [(a, range(start, start + len(a))) for a in alternatives for start in find(a, said)]
+    denied = {place for a, span in spans if _is_denied(a, span.start, said, asked) for place in span}
+    free = [a for a, span in spans if not denied.issuperset(span)]
+    return [a for a in alternatives if a in free]
+
+
+def _is_denied(alternative: Sequence[str], start: int, said: Sequence[str], asked: Sequence[str]) -> bool:
     if {*_DENIALS, "except"} & {*alternative, *asked}:
-        return True
-    for start in find(alternative, said):
-        before = start - 1
-        while before >= 0 and said[before] in _ARTICLES:
-            before -= 1
-        if before < 0 or said[before] not in _DENIALS:
-            return True
-    return False
+        return False
+    before = start - 1
+    while before >= 0 and said[before] in _SMALL:
+        before -= 1
+    return before >= 0 and said[before] in _DENIALS
 
 
 def hedge(alternative: Sequence[str], said: Sequence[str], named: set[str]) -> str:

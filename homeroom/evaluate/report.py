@@ -41,6 +41,9 @@ def make_report(
     retention: Sequence[Outcome] = (),
     control: Sequence[Outcome] = (),
     open_book: Sequence[Score] = (),
+    with_sources: Sequence[Outcome] = (),
+    corrections: Sequence[Outcome] = (),
+    likelihood: Mapping[str, Any] | None = None,
     budget: Mapping[str, Any] | None = None,
     retention_floor: float = 0.9,
 ) -> dict[str, Any]:
@@ -53,6 +56,9 @@ def make_report(
         retention: Old abilities.
         control: Facts of the same kind that were never taught; a gain here is guessing, or style, not knowledge.
         open_book: The base on final questions with their passage in front of it; may cover only some of them.
+        with_sources: The final exam again, with what was looked up in the documents in front of each question.
+        corrections: Questions that people corrected; they are taught as they stand, so they count for no score.
+        likelihood: What `likelihood.py` measured; None where the models give no log-probabilities.
         budget: What the course cost; shown as it is.
         retention_floor: Least share of the base's right retention answers for the verdict "better".
     """
@@ -63,9 +69,13 @@ def make_report(
         "closed_book": _compare(final),
         "open_book": _rate(open_book) if open_book else None,
         "control": _compare(control) if control else None,
+        "with_sources": _compare(with_sources) if with_sources else None,
         "gap_closed": _gap_closed(final, open_book),
+        "likelihood": dict(likelihood) if likelihood else None,
         "retention": _retention(retention, retention_floor) if retention else None,
         "forgetting": _forgetting(retention),
+        "abilities": _rows("ability", retention, lambda outcome: outcome.question.leaf.rsplit("/", 1)[-1]),
+        "corrections": [_corrected(outcome) for outcome in corrections],
         "leaves": _rows("leaf", final, lambda outcome: outcome.question.leaf),
         "kinds": _rows("kind", final, lambda outcome: outcome.question.kind),
         "budget": dict(budget or {}),
@@ -86,6 +96,7 @@ def _compare(outcomes: Sequence[Outcome]) -> dict[str, Any]:
             "p": change.p,
             "gained": change.gained,
             "lost": change.lost,
+            "needed": change.needed,
         },
     }
 
@@ -128,6 +139,19 @@ def _retention(outcomes: Sequence[Outcome], floor: float) -> dict[str, Any]:
     }
 
 
+def _corrected(outcome: Outcome) -> dict[str, Any]:
+    question = outcome.question
+    return {
+        "id": question.id,
+        "question": question.question,
+        "answer": question.answer,
+        "before": outcome.before.answer,
+        "after": outcome.after.answer,
+        "correct_before": outcome.before.correct,
+        "correct_after": outcome.after.correct,
+    }
+
+
 def _forgetting(outcomes: Sequence[Outcome]) -> float | None:
     """Return the share of what was right before and is wrong after; None where nothing was right before."""
     known = [o for o in outcomes if o.before.correct]
@@ -157,8 +181,12 @@ def _verdict(report: Mapping[str, Any]) -> tuple[str, str]:
         return "better", f"The student answers {points} more of the exam right, more than chance explains. {kept}"
     if high < 0 and sure:
         return "worse", f"The student answers {points} less of the exam right, more than chance explains. {kept}"
-    n = report["closed_book"]["before"]["n"]
-    return "no evidence", f"With {n} questions, the change of {_signed(change['difference'])} may be chance. {kept}"
+    n, needed = report["closed_book"]["before"]["n"], change["needed"]
+    more = f"About {needed:,} questions like these would show a change of 5 points. " if needed > n else ""
+    return (
+        "no evidence",
+        f"With {n} questions, the change of {_signed(change['difference'])} may be chance. {more}{kept}",
+    )
 
 
 # -- plain text ----------------------------------------------------------------------------------------------------
@@ -174,6 +202,8 @@ def table(report: Mapping[str, Any]) -> str:
     if report.get("open_book"):
         found = report["open_book"]
         rows.append(("exam, open-book (base)", str(found["n"]), _percent(found["accuracy"]), "", "", "", ""))
+    if report.get("with_sources"):
+        rows.append(_line("exam, with sources", report["with_sources"]))
     if report.get("control"):
         rows.append(_line("control, never taught", report["control"]))
     if report.get("retention"):
@@ -188,6 +218,22 @@ def _remarks(report: Mapping[str, Any]) -> list[str]:
         remarks.append(
             f"Gap to reading closed: {_percent(report['gap_closed'])} of what the passage itself would bring."
         )
+    likelihood = report.get("likelihood")
+    if likelihood and likelihood["n"] > 1:
+        low, high = likelihood["specific"]["ci95"]
+        remarks.append(
+            f"Right answers became likelier by {likelihood['specific']['mean']:.2f} bits a character more than answers "
+            f"of other questions did (95 %: {low:.2f} to {high:.2f})."
+        )
+    if likelihood and likelihood["choice"]:
+        found = likelihood["choice"]
+        remarks.append(
+            f"Choices by log-probability: {found['before']['correct']} before, {found['after']['correct']} after, "
+            f"of {found['before']['n']}."
+        )
+    if report.get("corrections"):
+        now = sum(row["correct_after"] for row in report["corrections"])
+        remarks.append(f"Corrected by people: {now} of {len(report['corrections'])} are answered right now.")
     retention = report.get("retention")
     if retention:
         share = f" ({_percent(report['forgetting'])} of what was known)" if report.get("forgetting") is not None else ""

@@ -12,7 +12,7 @@ with one student after another is asked once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from homeroom.core.errors import ContentError
 from homeroom.core.files import hash_value, read_json, to_json, write_json, write_jsonl, write_text
 from homeroom.core.types import Answer, Message, Progress, Question, Score, no_progress
 from homeroom.evaluate.exam import examine
+from homeroom.evaluate.likelihood import Logprob, measure
 from homeroom.evaluate.page import page
 from homeroom.evaluate.report import Outcome, make_report
 from homeroom.evaluate.statistics import rate
@@ -30,23 +31,40 @@ MAX_ANSWER_CHARACTERS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suites:
+    """What both models are asked."""
+
+    exam: Sequence[Question]  # only its final split: the others have steered the training
+    retention: Sequence[Question] = ()  # old abilities
+    control: Sequence[Question] = ()  # facts that were not taught
+    corrections: Sequence[Question] = ()  # wordings that people corrected; taught as they stand, so they score nothing
+    passages: Mapping[str, str] = field(default_factory=dict)  # id of a final question -> the passage that answers it
+    found: Mapping[str, str] = field(default_factory=dict)  # id of a final question -> what a search finds for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pupil:
+    """A model that is examined."""
+
+    answer: Answer
+    logprob: Logprob | None = None  # None: it gives no log-probabilities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
     """Some questions for one model."""
 
-    name: str  # "exam", "open_book", "control", "retention"
+    name: str  # "exam", "open_book", "with_sources", "control", "retention", "corrections"
     model: str  # "base" or "tuned"
     questions: Sequence[Question]
-    passages: Mapping[str, str]
+    passages: Mapping[str, str] = field(default_factory=dict)
 
 
 def evaluate_models(
-    exam: Sequence[Question],
-    retention: Sequence[Question],
-    control: Sequence[Question],
+    suites: Suites,
     *,
-    base: Answer,
-    tuned: Answer,
-    passages: Mapping[str, str],
+    base: Pupil,
+    tuned: Pupil,
     config: Evaluate,
     out: Path,
     facts_about: Mapping[str, Any],
@@ -55,12 +73,8 @@ def evaluate_models(
     """Ask both models everything, write the report into `out`, and return it.
 
     Args:
-        exam: Only its final split is asked; the others have steered the training.
-        retention: Old abilities; may be empty.
-        control: Facts that were not taught; may be empty.
         base: The student before training.
         tuned: The student after training.
-        passages: Id of a final question -> the passage that answers it, for the base open-book; may be empty.
         config: Length of answers, floor of retention.
         out: Made if missing; what was kept there before is used.
         facts_about: What the page says of course, models and budget; see `page.py`. Answers are kept for a model
@@ -70,31 +84,18 @@ def evaluate_models(
     Raises:
         ContentError: the exam has no final question, or one that cannot be graded.
     """
-    final = [question for question in exam if question.split == "final"]
+    final = [question for question in suites.exam if question.split == "final"]
     if not final:
         raise ContentError("the exam has no question of the split final", hint='A line without "split" is final.')
     models = facts_about.get("models") or {}
-    parts = [
-        _Part(name="exam", model="base", questions=final, passages={}),
-        _Part(name="open_book", model="base", questions=[q for q in final if passages.get(q.id)], passages=passages),
-        _Part(name="control", model="base", questions=control, passages={}),
-        _Part(name="retention", model="base", questions=retention, passages={}),
-        _Part(name="exam", model="tuned", questions=final, passages={}),
-        _Part(name="control", model="tuned", questions=control, passages={}),
-        _Part(name="retention", model="tuned", questions=retention, passages={}),
-    ]
+    digests = {name: str((models.get(name) or {}).get("digest") or "") for name in ("base", "tuned")}
     answers = {
-        name: keep_answers(answer, out / "answers", digest=str((models.get(name) or {}).get("digest") or ""))
-        for name, answer in (("base", base), ("tuned", tuned))
+        name: keep_answers(pupil.answer, out / "answers", digest=digests[name])
+        for name, pupil in (("base", base), ("tuned", tuned))
     }
-    scores = _ask(parts, answers, config.max_tokens, progress)
-    outcomes = {
-        name: [
-            Outcome(question=q, before=before, after=after)
-            for q, before, after in zip(questions, scores[name, "base"], scores[name, "tuned"], strict=True)
-        ]
-        for name, questions in (("exam", final), ("control", control), ("retention", retention))
-    }
+    scores = _ask(_parts(suites, final), answers, config.max_tokens, progress)
+    named = {"exam": final, "control": suites.control, "retention": suites.retention, "corrections": suites.corrections}
+    outcomes = {name: _outcomes(questions, name, scores) for name, questions in named.items()}
     report = make_report(
         base=models.get("base") or {"name": "base"},
         tuned=models.get("tuned") or {"name": "tuned"},
@@ -102,14 +103,57 @@ def evaluate_models(
         retention=outcomes["retention"],
         control=outcomes["control"],
         open_book=scores["open_book", "base"],
+        with_sources=_outcomes([q for q in final if suites.found.get(q.id)], "with_sources", scores),
+        corrections=outcomes["corrections"],
+        likelihood=_likelihood(final, base.logprob, tuned.logprob, out / "answers", digests),
         budget=_budget(facts_about),
         retention_floor=config.retention_floor,
     )
-    items = _items(outcomes, scores["open_book", "base"])
+    items = _items(outcomes, scores)
     write_jsonl(out / "items.jsonl", items)
     write_json(out / "report.json", report)
     write_text(out / "report.html", page(report, items, facts_about))
     return report
+
+
+def _parts(suites: Suites, final: Sequence[Question]) -> list[_Part]:
+    read = [q for q in final if suites.passages.get(q.id)]
+    looked_up = [q for q in final if suites.found.get(q.id)]
+    parts = [_Part(name="open_book", model="base", questions=read, passages=suites.passages)]
+    for model in ("base", "tuned"):
+        parts += [
+            _Part(name="exam", model=model, questions=final),
+            _Part(name="with_sources", model=model, questions=looked_up, passages=suites.found),
+            _Part(name="control", model=model, questions=suites.control),
+            _Part(name="retention", model=model, questions=suites.retention),
+            _Part(name="corrections", model=model, questions=suites.corrections),
+        ]
+    return sorted(parts, key=lambda part: part.model)  # the base first: its answers are kept for the next student
+
+
+def _outcomes(
+    questions: Sequence[Question], name: str, scores: Mapping[tuple[str, str], Sequence[Score]]
+) -> list[Outcome]:
+    pairs = zip(questions, scores[name, "base"], scores[name, "tuned"], strict=True)
+    return [Outcome(question=q, before=before, after=after) for q, before, after in pairs]
+
+
+def _likelihood(
+    final: Sequence[Question], before: Logprob | None, after: Logprob | None, folder: Path, digests: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """Measure, or return what was measured for these weights and questions before."""
+    if before is None or after is None:
+        return None
+    key = {"likelihood": 1, **digests, "questions": hash_value(list(final))}
+    path = folder / f"{hash_value(key)}.json"
+    if all(digests.values()) and path.is_file():
+        kept = read_json(path)
+        if isinstance(kept, dict) and kept.get("key") == key:
+            return kept["measured"]
+    measured = measure(final, before, after)
+    if all(digests.values()):
+        write_json(path, {"key": key, "measured": measured})
+    return measured
 
 
 def evaluate_one(
@@ -212,8 +256,14 @@ def _budget(facts_about: Mapping[str, Any]) -> dict[str, Any]:
     return {**(facts_about.get("budget") or {}), **({"stages": stages} if stages else {})}
 
 
-def _items(outcomes: Mapping[str, Sequence[Outcome]], open_book: Sequence[Score]) -> list[dict[str, Any]]:
-    read = {score.question: score for score in open_book}
+def _items(
+    outcomes: Mapping[str, Sequence[Outcome]], scores: Mapping[tuple[str, str], Sequence[Score]]
+) -> list[dict[str, Any]]:
+    more = {
+        "open_book": {s.question: s for s in scores["open_book", "base"]},
+        "with_sources_before": {s.question: s for s in scores["with_sources", "base"]},
+        "with_sources": {s.question: s for s in scores["with_sources", "tuned"]},
+    }
     items = []
     for name, part in outcomes.items():
         for outcome in part:
@@ -227,9 +277,9 @@ def _items(outcomes: Mapping[str, Sequence[Outcome]], open_book: Sequence[Score]
                 "reason_before": outcome.before.reason,
                 "reason": outcome.after.reason,
             }
-            if name == "exam" and outcome.question.id in read:
-                score = read[outcome.question.id]
-                item |= {"open_book": score.answer, "correct_open_book": score.correct}
+            for part, found in more.items() if name == "exam" else ():
+                score = found.get(outcome.question.id)
+                item |= {part: score.answer, f"correct_{part}": score.correct} if score else {}
             items.append(item)
     return items
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import homeroom
+from homeroom.core.config import Recipe
 from homeroom.core.errors import MachineError
 from homeroom.core.files import (
     Record,
@@ -102,7 +103,7 @@ def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any
         "exam": dataclasses.asdict(recipe.exam),
         "samples": {**dataclasses.asdict(recipe.samples), "training_tokens": own_training_tokens(recipe)},
         "dataset": {**dataclasses.asdict(recipe.dataset), "training_tokens": own_training_tokens(recipe)},
-        "train": {**dataclasses.asdict(recipe.train), "student": recipe.student.model},
+        "train": {**dataclasses.asdict(recipe.train), "student": recipe.student.model, **_gate(recipe)},
         "report": dataclasses.asdict(recipe.evaluate),
     }[stage]
     leaves = hash_value(list(course.leaves))
@@ -117,6 +118,11 @@ def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any
         "report": {k: before[k] for k in ("exam", "train") if k in before},
     }[stage]
     return inputs, to_json(settings)
+
+
+def _gate(recipe: Recipe) -> dict[str, Any]:
+    most = recipe.evaluate.max_forgetting
+    return {"max_forgetting": most} if most < 1 else {}
 
 
 def _hash_of(course: Course, stage: str) -> str:

@@ -5,6 +5,7 @@ documents -> facts -> exam -> samples -> dataset -> train -> report
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,11 +13,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from homeroom.core.errors import ContentError, StageError
+from homeroom.core.contributions import read_contributions
+from homeroom.core.errors import ContentError, RefusedError, StageError
 from homeroom.core.files import hash_file, read_jsonl, read_record, write_json, write_jsonl, write_text
 from homeroom.core.types import Chunk, Document, Fact, Message, Question, Rejected, Reply, Request, Sample, content_id
 from homeroom.core.words import words
 from homeroom.pipeline.course import Course, digest_of, facts_of, in_words, own_training_tokens, summary_of
+from homeroom.pipeline.gate import hold_gate
 
 FACTS_SHARE = 0.35  # of the teacher's tokens at most, so that a long text leaves something to ask about it
 
@@ -57,6 +60,7 @@ def make_exam(course: Course, out: Path) -> dict[str, Any]:
 
     path = course.folder / "exam.jsonl"
     written = read_written(path) if path.is_file() else []
+    _refuse_leaks(course, written, path)
     facts = read_jsonl(course.out / "facts" / "facts.jsonl", Fact)
     have = {q.split for q in written}
     questions, spent = list(written), 0
@@ -81,6 +85,22 @@ def make_exam(course: Course, out: Path) -> dict[str, Any]:
         write_jsonl(out / f"{split}.jsonl", rows)
         counts[split] = len(rows)
     return {**counts, "written_by_hand": len(written), "teacher_tokens": spent}
+
+
+def _refuse_leaks(course: Course, written: Sequence[Question], path: Path) -> None:
+    """Refuse an exam that asks what a seed example asks, in its words: it is taught as it stands."""
+    from homeroom.generate.checks import decontamination
+
+    seeds = [Question(id="seed", question=s.question) for leaf in course.leaves for s in leaf.seeds]
+    fault = decontamination(seeds)
+    leaked = [q for q in written if fault(q.question if q.kind != "rewrite" else q.context)]
+    if leaked:
+        listed = "; ".join(f"{q.id}: {q.question[:80]}" for q in leaked[:5])
+        raise RefusedError(
+            f"{len(leaked)} exam questions have the wording of seed examples, which are taught ({listed})",
+            where=str(path),
+            hint="Ask in other words, or remove them: an exam that was taught measures nothing.",
+        )
 
 
 def _exam(course: Course) -> list[Question]:
@@ -284,7 +304,8 @@ def make_train(course: Course, out: Path) -> dict[str, Any]:
         progress=course.progress,
     )
     write_json(out / "result.json", [dataclasses.asdict(r) for r in results])
-    return {
+    turned = hold_gate(course, shipped("retention/general")) if course.recipe.evaluate.max_forgetting < 1 else {}
+    return turned | {
         "tokens": sum(r.tokens for r in results),
         "steps": sum(r.steps for r in results),
         "seconds": sum(r.seconds for r in results),
@@ -296,24 +317,55 @@ def make_train(course: Course, out: Path) -> dict[str, Any]:
 
 def make_report(course: Course, out: Path) -> dict[str, Any]:
     """Examine base and tuned, and write the report."""
-    from homeroom.evaluate.stage import evaluate_models
+    from homeroom.evaluate.stage import Pupil, Suites, evaluate_models
     from homeroom.models.torch_engine import TorchEngine
 
     course.rest()
     exam, base = _exam(course), course.student()
-    report = evaluate_models(
-        exam,
-        shipped("retention/general"),
-        shipped("retention/control"),
-        base=TorchEngine(base).answer,
-        tuned=TorchEngine(course.out / "model").answer,
+    suites = Suites(
+        exam=exam,
+        retention=shipped("retention/general"),
+        control=shipped("retention/control"),
+        corrections=_corrections(course),
         passages=_passages(course, exam),
+        found=_looked_up(course, exam) if course.recipe.evaluate.with_sources else {},
+    )
+    engines = {"base": TorchEngine(base), "tuned": TorchEngine(course.out / "model")}
+    report = evaluate_models(
+        suites,
+        **{name: Pupil(answer=engine.answer, logprob=engine.logprob) for name, engine in engines.items()},
         config=course.recipe.evaluate,
         out=out,
         facts_about=_about(course, base),
         progress=course.progress,
     )
     return {"verdict": report["verdict"], "closed_book": report["closed_book"], "retention": report["retention"]}
+
+
+def _corrections(course: Course) -> list[Question]:
+    """Return what people corrected and a reviewer accepted, as questions; one that cannot be graded is left out."""
+    from homeroom.evaluate.exam import to_question
+
+    found = []
+    for given in read_contributions(course.folder):
+        if given.kind == "correction" and given.state == "accepted":
+            with contextlib.suppress(ContentError):
+                row = {"id": f"correction-{given.id}", "question": given.question, "answer": given.answer}
+                found.append(to_question(row | {"leaf": given.leaf}))
+    return found
+
+
+def _looked_up(course: Course, exam: Sequence[Question]) -> dict[str, str]:
+    """Return what a search in the course's documents finds for each final question."""
+    from homeroom.models.embedder import shipped_embedder
+    from homeroom.serve.retrieval import read_library
+
+    asked = [q for q in exam if q.split == "final" and q.kind != "rewrite"]
+    if not asked or not read_jsonl(course.out / "documents" / "chunks.jsonl"):
+        return {}
+    library = read_library(course.out / "documents", embed=shipped_embedder().embed)
+    found = {q.id: library.look_up(q.question) for q in asked}
+    return {id: hit.text for id, hit in found.items() if hit}
 
 
 def _passages(course: Course, exam: Sequence[Question]) -> dict[str, str]:

@@ -312,7 +312,7 @@ def test_a_question_without_anything_to_grade_by_is_an_error():
 
 
 def test_an_unknown_check_is_an_error_that_lists_the_known_ones():
-    with pytest.raises(ContentError, match="keeps_rest, markdown_table, valid_json"):
+    with pytest.raises(ContentError, match="keeps_rest, markdown_table, soap, valid_json"):
         grade(ask(check="spelling"), "x")
 
 

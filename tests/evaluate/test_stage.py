@@ -6,7 +6,8 @@ from homeroom.core.config import Evaluate
 from homeroom.core.errors import ContentError, StageError
 from homeroom.core.files import read_json, read_jsonl
 from homeroom.core.types import Question
-from homeroom.evaluate.stage import evaluate_models, evaluate_one, keep_answers
+from homeroom.evaluate.stage import Pupil as Model
+from homeroom.evaluate.stage import Suites, evaluate_models, evaluate_one, keep_answers
 
 FACTS = {"models": {"base": {"name": "base", "digest": "aa"}, "tuned": {"name": "tuned", "digest": "bb"}}}
 
@@ -23,6 +24,7 @@ def questions(name, count, **fields):
 EXAM = [*questions("exam", 20, source="A sentence."), *questions("quiz", 3, split="quiz")]
 RETENTION = questions("old", 10)
 CONTROL = questions("other", 5)
+SUITES = Suites(exam=EXAM, retention=RETENTION, control=CONTROL, passages={"exam1": "Passage one."})
 
 
 class Pupil:
@@ -44,8 +46,10 @@ class Pupil:
 
 
 def evaluate(out, base, tuned, **fields):
-    options = {"passages": {"exam1": "Passage one."}, "config": Evaluate(), "facts_about": FACTS} | fields
-    return evaluate_models(EXAM, RETENTION, CONTROL, base=base, tuned=tuned, out=out, **options)
+    options = {"config": Evaluate(), "facts_about": FACTS} | fields
+    suites = options.pop("suites", SUITES)
+    models = {"base": Model(answer=base), "tuned": Model(answer=tuned)}
+    return evaluate_models(suites, out=out, **models, **options)
 
 
 def test_both_models_are_asked_everything_once_and_the_folder_holds_the_report(tmp_path):
@@ -137,9 +141,7 @@ def test_a_model_that_swallows_answers_is_an_error_with_keeping_too(tmp_path):
 
 def test_an_exam_without_final_questions_is_an_error(tmp_path):
     with pytest.raises(ContentError, match="no question of the split final"):
-        evaluate_models(
-            [], [], [], base=Pupil(), tuned=Pupil(), passages={}, config=Evaluate(), out=tmp_path, facts_about={}
-        )
+        evaluate(tmp_path, Pupil(), Pupil(), suites=Suites(exam=[]))
 
 
 def test_the_retention_floor_of_the_recipe_decides(tmp_path):

@@ -301,3 +301,55 @@ def test_a_course_can_be_moved_and_stays_up_to_date(make_course, teacher, studen
     course = opened(moved, teacher, student)
     run(course, until="exam")
     assert course.said == [f"{s}: up to date" for s in STAGES[:3]]
+
+
+# -- what the exam shows beside its score ------------------------------------------------------------------------------
+
+
+def test_an_accepted_correction_is_asked_again_after_the_next_run_and_counts_for_no_score(
+    make_course, teacher, student
+):
+    from homeroom.author.correct import correct
+    from homeroom.core.contributions import accept
+
+    folder = make_course()
+    made = correct(folder, "How much does a lost paddle cost me?", "35 crowns.", wrong="Nothing.")
+    assert made.contribution.evidence.quote == "A lost paddle costs 35 crowns."
+    accept(folder, made.contribution.id)
+    run(opened(folder, teacher, student))
+    report = read_report(folder)
+    (row,) = report["corrections"]
+    assert (row["question"], row["answer"]) == ("How much does a lost paddle cost me?", "35 crowns.")
+    assert row["correct_after"] in (True, False)
+    assert report["closed_book"]["after"]["n"] == 2
+    assert report["with_sources"]["after"]["n"] == 2
+    assert report["likelihood"]["n"] == 2
+    page = (folder / "out" / "report" / "report.html").read_text(encoding="utf-8")
+    assert "How much does a lost paddle cost me?" in page
+    assert "with sources" in page
+
+
+def test_an_exam_that_asks_as_a_seed_example_does_is_refused(make_course, teacher, student):
+    folder = make_course()
+    with (folder / "exam.jsonl").open("a") as file:
+        file.write(json.dumps({"id": "leak", "question": "part 0 , point 1 ?", "answer": "Point 1"}) + "\n")
+    with pytest.raises(RefusedError, match="wording of seed examples") as caught:
+        run(opened(folder, teacher, student), until="exam")
+    assert caught.value.exit_code == 5
+    assert "leak" in str(caught.value)
+
+
+def test_a_gate_that_nothing_passes_keeps_the_base(make_course, teacher, student, monkeypatch):
+    from homeroom.pipeline import gate
+
+    folder = make_course()
+    always = iter([[True] * 3, *[[False] * 3] * 9])
+    monkeypatch.setattr(
+        "homeroom.evaluate.exam.examine",
+        lambda questions, *_, **__: [type("Graded", (), {"correct": c})() for c in next(always)],
+    )
+    with pytest.raises(RefusedError, match="the base stays in use"):
+        run(opened(folder, teacher, student, "evaluate.max_forgetting=0.1"), until="train")
+    assert not (folder / "out" / "model").exists()
+    assert (folder / "out" / "refused" / "model.safetensors").is_file()
+    assert len(gate.SHARES) == 4
