@@ -115,6 +115,7 @@ def _bars(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     sections = []
     for key, title, note in (
         ("closed_book", "Final exam", "closed-book: the question alone"),
+        ("with_sources", "Final exam, with sources", "what a search in the documents finds stands before the question"),
         ("control", "Control", "facts of the same kind that were never taught"),
         ("retention", "Old abilities", "what the base could do before"),
     ):
@@ -129,6 +130,7 @@ def _bars(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "title": title,
                 "note": note,
                 "difference": found["difference"],
+                "needed": found["difference"].get("needed", 0),
                 "rows": [_bar(label, row, kind) for label, row, kind in rows],
             }
         )

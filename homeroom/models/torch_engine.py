@@ -28,6 +28,20 @@ BATCH = 16  # rows at once; more gain little on a CPU
 UNFINISHED = "\ufffd"  # what a tokenizer decodes the first bytes of a character to
 
 
+FITTING_TRIED = 200  # likeliest tokens that are tried where an answer must have a form
+END = "\0"  # what `fits` is given at the end of an answer, to say whether it may end there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A piece of an answer."""
+
+    text: str  # "" for a token that is only a part of a character
+    logprob: float | None = None
+    word: str = ""  # the token by itself
+    top: tuple[tuple[str, float], ...] = ()  # the likeliest tokens at this place, with their log-probabilities
+
+
 @dataclass(slots=True)
 class _Row:
     """One answer in the making."""
@@ -104,20 +118,49 @@ class TorchEngine:
     ) -> Iterator[str]:
         """Give an answer in pieces as it comes; at temperature 0 they join to what `answer` returns.
 
+        A token that is only a part of a character gives "".
+
         Raises:
             ContentError: the conversation and its answer are longer than the model reads.
             UsageError: temperature or top_p is out of range.
         """
+        made = self.tokens(messages, max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed)
+        return (token.text for token in made)
+
+    def tokens(
+        self,
+        prompt: tuple[Message, ...] | str,
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        num_top: int | None = None,
+        fits: Callable[[str], bool] | None = None,
+    ) -> Iterator[Token]:
+        """Give an answer token by token, with log-probabilities where they are asked for.
+
+        Args:
+            prompt: A conversation; or a plain text, which is continued.
+            num_top: How many of the likeliest tokens to tell of at each place; None tells no log-probability at all.
+            fits: Whether a text may be the beginning of the answer (JSON, say); the likeliest token that fits is taken.
+
+        Raises:
+            ContentError: prompt and answer are longer than the model reads; or no token fits.
+            UsageError: temperature or top_p is out of range.
+        """
         if not 0.0 <= temperature <= 5.0 or not 0.0 < top_p <= 1.0:
             raise UsageError("temperature must be between 0 and 5, top_p above 0 and at most 1")
-        row = _Row(0, self._prompt(messages, max_tokens), max_tokens)
+        row = _Row(0, self._prompt(prompt, max_tokens), max_tokens)
         generator = torch.Generator()
         generator.manual_seed(seed) if seed is not None else generator.seed()
 
         def pick(logits_BV: torch.Tensor) -> torch.Tensor:
+            if fits is not None:
+                logits_BV = self._fitting(logits_BV, row, fits)
             return _sample(logits_BV, temperature, top_p, generator) if temperature > 0 else logits_BV.argmax(-1)
 
-        return self._pieces(row, pick)
+        return self._pieces(row, pick, num_top)
 
     def logprob(self, conversations: Sequence[tuple[Message, ...]], continuations: Sequence[str]) -> list[float]:
         """Return, for each pair, the summed log-probability of the continuation as the beginning of the answer.
@@ -137,16 +180,16 @@ class TorchEngine:
                 found[row.place] = value
         return found
 
-    def count_tokens(self, messages: tuple[Message, ...]) -> int:
-        """Return how many tokens a conversation takes as a prompt."""
-        return len(prompt_tokens(self.student.tokenizer, messages))
+    def count_tokens(self, prompt: tuple[Message, ...] | str) -> int:
+        """Return how many tokens a conversation, or a plain text, takes as a prompt."""
+        return len(self._ids(prompt))
 
     # -- below: tokens ----------------------------------------------------------------------------------------------
 
-    def _prompt(self, messages: tuple[Message, ...], answer_tokens: int) -> list[int]:
+    def _prompt(self, prompt: tuple[Message, ...] | str, answer_tokens: int) -> list[int]:
         if answer_tokens < 1:
             raise UsageError(f"an answer of {answer_tokens} tokens was asked for, but it takes at least one")
-        ids = prompt_tokens(self.student.tokenizer, messages)
+        ids = self._ids(prompt)
         if len(ids) + answer_tokens > self.context_tokens:
             raise ContentError(
                 f"the conversation has {len(ids):,} tokens and its answer up to {answer_tokens:,}; "
@@ -154,6 +197,12 @@ class TorchEngine:
                 hint="Shorten the conversation or the passage in it, or allow a shorter answer.",
             )
         return ids
+
+    def _ids(self, prompt: tuple[Message, ...] | str) -> list[int]:
+        tokenizer = self.student.tokenizer
+        if not isinstance(prompt, str):
+            return prompt_tokens(tokenizer, prompt)
+        return text_tokens(tokenizer, prompt) or [tokenizer.bos_token_id or self.student.eos_ids[0]]
 
     def _text(self, ids: Sequence[int]) -> str:
         return self.student.tokenizer.decode(list(ids), skip_special_tokens=True)
@@ -205,7 +254,7 @@ class TorchEngine:
         )
         return out.logits[:, -1].float()
 
-    def _pieces(self, row: _Row, pick: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[str]:
+    def _pieces(self, row: _Row, pick: Callable[[torch.Tensor], torch.Tensor], num_top: int | None) -> Iterator[Token]:
         mask_BT, logits_BV, cache = self._read([row.prompt])
         told = ""
         while len(row.answer) < row.limit:
@@ -213,16 +262,45 @@ class TorchEngine:
             row.answer.append(int(picked))
             if row.answer[-1] in self._ends:
                 break
-            text = self._text(row.answer)
-            if not text.endswith(UNFINISHED) and len(text) > len(told):
-                yield text[len(told) :]
-                told = text
-            if len(row.answer) < row.limit:
+            text, piece = self._text(row.answer), ""
+            is_last = len(row.answer) == row.limit
+            if (is_last or not text.endswith(UNFINISHED)) and len(text) > len(told):
+                piece, told = text[len(told) :], text
+            yield self._token(piece, row.answer[-1], logits_BV, num_top)
+            if not is_last:
                 mask_BT = torch.cat([mask_BT, mask_BT.new_ones(1, 1)], dim=1)
                 logits_BV = self._next(picked.view(1, 1), mask_BT, cache)
         rest = self._text(row.answer)[len(told) :]
         if rest:
-            yield rest
+            yield Token(text=rest)
+
+    def _token(self, piece: str, token: int, logits_BV: torch.Tensor, num_top: int | None) -> Token:
+        if num_top is None:
+            return Token(text=piece)
+        logp_V = logits_BV[0].log_softmax(-1)
+        best = logp_V.topk(num_top) if num_top else None
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True) if best else ()
+        return Token(
+            text=piece,
+            logprob=float(logp_V[token]),
+            word=self._one(token),
+            top=tuple((self._one(t), value) for t, value in pairs),
+        )
+
+    def _one(self, token: int) -> str:
+        return self.student.tokenizer.decode([token])
+
+    def _fitting(self, logits_BV: torch.Tensor, row: _Row, fits: Callable[[str], bool]) -> torch.Tensor:
+        """Return the logits with all tokens but the likeliest that fits shut out."""
+        order = logits_BV[0].topk(FITTING_TRIED).indices.tolist()
+        for token in order:
+            whole = self._text(row.answer) if token in self._ends else self._text([*row.answer, token])
+            is_end = token in self._ends
+            if fits(whole + END) if is_end else (not whole.endswith(UNFINISHED) and fits(whole)):
+                only = torch.full_like(logits_BV, -torch.inf)
+                only[0, token] = logits_BV[0, token]
+                return only
+        raise ContentError("the model finds no way to go on that fits the wanted form", hint="Ask for plain text.")
 
     @torch.inference_mode()
     def _score(self, rows: list[_Row]) -> list[float]:

@@ -326,7 +326,7 @@ def test_an_accepted_correction_is_asked_again_after_the_next_run_and_counts_for
     assert report["likelihood"]["n"] == 2
     page = (folder / "out" / "report" / "report.html").read_text(encoding="utf-8")
     assert "How much does a lost paddle cost me?" in page
-    assert "with sources" in page
+    assert "Final exam, with sources" in page
 
 
 def test_an_exam_that_asks_as_a_seed_example_does_is_refused(make_course, teacher, student):
