@@ -1,4 +1,4 @@
-"""The door of the server: what a client sent -> a `ChatRequest`, or an error in the shape that OpenAI's clients know.
+"""The door of the server: what a client sent -> an `AskRequest`, or an error in the shape that OpenAI's clients know.
 
 Sizes are bounded before anything is parsed. Fields that we do not know are ignored, as clients expect; those that we
 know and cannot honour are refused, because an answer that silently ignores `n` or a JSON schema is a wrong answer.
@@ -15,6 +15,8 @@ from homeroom.core.types import Message
 MAX_BODY_BYTES = 2**20
 MAX_MESSAGES = 256
 MAX_STOPS, MAX_STOP_CHARACTERS = 16, 256
+MAX_TEXTS, MAX_TEXT_CHARACTERS = 256, 20_000  # to embed
+MAX_TOP = 20  # likeliest tokens told of at each place, as OpenAI has it
 DEFAULT_MAX_TOKENS = 512
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
@@ -28,17 +30,19 @@ class ApiError(Exception):
 
     def body(self) -> dict[str, Any]:
         """Return the JSON object that OpenAI's clients turn into an exception."""
-        kind = {404: "not_found_error", 429: "rate_limit_error"}.get(self.status, "invalid_request_error")
+        kind = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}.get(
+            self.status, "invalid_request_error"
+        )
         kind = "server_error" if self.status >= 500 else kind
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
-    """One checked request for a chat completion."""
+class AskRequest:
+    """One checked request for a chat or text completion."""
 
     model: str  # "" where the client named none
-    messages: tuple[Message, ...]
+    prompt: tuple[Message, ...] | str  # a conversation; or a text to go on with
     max_tokens: int
     temperature: float
     top_p: float
@@ -46,26 +50,32 @@ class ChatRequest:
     stop: tuple[str, ...]
     is_stream: bool
     with_usage: bool  # at the end of a stream
+    num_top: int | None = None  # log-probabilities: of how many of the likeliest tokens besides; None: none at all
+    is_json: bool = False  # the answer must be a JSON object
 
 
-def parse_request(body: bytes) -> ChatRequest:
-    """Check a request's body.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedRequest:
+    """One checked request for embeddings."""
+
+    model: str
+    texts: tuple[str, ...]
+    is_base64: bool
+
+
+def parse_request(body: bytes, *, is_chat: bool = True) -> AskRequest:
+    """Check the body of a chat completion, or of a text completion.
 
     Raises:
         ApiError: naming the parameter that is wrong.
     """
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ApiError(400, "The body is not valid JSON.") from None
-    if not isinstance(fields, dict):
-        raise ApiError(400, "The body must be a JSON object.")
+    fields = _fields(body)
     _refuse_what_we_cannot(fields)
     options = fields.get("stream_options") or {}
     max_name = "max_completion_tokens" if fields.get("max_completion_tokens") is not None else "max_tokens"
-    return ChatRequest(
+    return AskRequest(
         model=_text(fields.get("model") or "", "model"),
-        messages=_messages(fields.get("messages")),
+        prompt=_messages(fields.get("messages")) if is_chat else _prompt(fields.get("prompt")),
         max_tokens=int(_number(fields, max_name, DEFAULT_MAX_TOKENS, 1, 100_000, whole=True)),
         # OpenAI's default is 1; ours is 0, because a student that learned facts says them best without chance
         temperature=_number(fields, "temperature", 0.0, 0.0, 2.0),
@@ -76,17 +86,77 @@ def parse_request(body: bytes) -> ChatRequest:
         stop=_stops(fields.get("stop")),
         is_stream=_flag(fields.get("stream"), "stream"),
         with_usage=_flag(options.get("include_usage") if isinstance(options, dict) else None, "stream_options"),
+        num_top=_num_top(fields) if is_chat else _num_top_of_text(fields),
+        is_json=_is_json(fields.get("response_format")),
     )
+
+
+def parse_embed_request(body: bytes) -> EmbedRequest:
+    """Check the body of a request for embeddings.
+
+    Raises:
+        ApiError: naming the parameter that is wrong.
+    """
+    fields = _fields(body)
+    given = fields.get("input")
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not 0 < len(texts) <= MAX_TEXTS or not all(isinstance(t, str) for t in texts):
+        raise ApiError(400, f"input must be a text, or a list of 1 to {MAX_TEXTS} texts.", param="input")
+    if any(not t.strip() or len(t) > MAX_TEXT_CHARACTERS for t in texts):
+        raise ApiError(400, f"Each text must have 1 to {MAX_TEXT_CHARACTERS:,} characters.", param="input")
+    form = fields.get("encoding_format") or "float"
+    if form not in ("float", "base64"):
+        raise ApiError(400, "encoding_format must be float or base64.", param="encoding_format")
+    clean = tuple(_text(t, "input") for t in texts)
+    return EmbedRequest(model=_text(fields.get("model") or "", "model"), texts=clean, is_base64=form == "base64")
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ApiError(400, "The body is not valid JSON.") from None
+    if not isinstance(fields, dict):
+        raise ApiError(400, "The body must be a JSON object.")
+    return fields
+
+
+def _prompt(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    text = _text(value, "prompt")
+    if not text:
+        raise ApiError(400, "prompt is empty.", param="prompt")
+    return text
+
+
+def _num_top(fields: dict[str, Any]) -> int | None:
+    wanted = int(_number(fields, "top_logprobs", 0, 0, MAX_TOP, whole=True))
+    if not _flag(fields.get("logprobs"), "logprobs"):
+        if wanted:
+            raise ApiError(400, "top_logprobs needs logprobs: true.", param="top_logprobs")
+        return None
+    return wanted
+
+
+def _num_top_of_text(fields: dict[str, Any]) -> int | None:
+    return None if fields.get("logprobs") is None else int(_number(fields, "logprobs", 0, 0, MAX_TOP, whole=True))
+
+
+def _is_json(shape: Any) -> bool:
+    kind = shape.get("type") if isinstance(shape, dict) else None
+    if shape is not None and kind not in ("text", "json_object"):
+        limit = "response_format must be of the type text or json_object; JSON schemas are not supported."
+        raise ApiError(400, limit, param="response_format", code="unsupported_value")
+    return kind == "json_object"
 
 
 def _refuse_what_we_cannot(fields: dict[str, Any]) -> None:
     if fields.get("n") not in (None, 1):
         raise ApiError(400, "Only one choice is generated: n must be 1.", param="n", code="unsupported_value")
-    shape = fields.get("response_format")
-    if shape is not None and (not isinstance(shape, dict) or shape.get("type") != "text"):
-        raise ApiError(400, "Only the text format is supported.", param="response_format", code="unsupported_value")
-    if fields.get("logprobs"):
-        raise ApiError(400, "Log-probabilities are not supported.", param="logprobs", code="unsupported_value")
+    for name in ("echo", "suffix"):
+        if fields.get(name):
+            raise ApiError(400, f"{name} is not supported.", param=name, code="unsupported_value")
 
 
 def _messages(value: Any) -> tuple[Message, ...]:

@@ -53,12 +53,13 @@ class Broken(Script):
 
 
 @contextlib.contextmanager
-def serving(models: dict[str, Script]) -> Iterator[str]:
-    """Run the real server in a thread on a free port; yields "http://127.0.0.1:<port>/v1"."""
+def serving(models: dict, *, made: dict | None = None, **options: object) -> Iterator[str]:
+    """Run the real server in a thread on a free port; yields "http://127.0.0.1:<port>/v1"; the app is put in `made`."""
     import uvicorn
 
     listener = server._listen("127.0.0.1", 0)
-    app = server.make_app(models, hosts=server.LOOPBACK)
+    app = server.make_app(models, hosts=server.LOOPBACK, **options)
+    (made if made is not None else {})["app"] = app
     running = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -175,7 +176,8 @@ def test_a_stream_is_exactly_what_clients_parse(client: httpx.Client, url: str):
 def test_models_are_listed_and_the_first_one_answers_when_none_is_named(client: httpx.Client, url: str):
     assert [m["id"] for m in client.get(f"{url}/models").json()["data"]] == ["tuned", "slow", "broken"]
     assert client.get(f"{url}/models/slow").json()["id"] == "slow"
-    assert client.get(url.replace("/v1", "/health")).json() == {"status": "ok"}
+    health = client.get(url.replace("/v1", "/health")).json()
+    assert (health["status"], health["models"]["slow"]["failures"]) == ("ok", 0)
     sent = {"messages": body()["messages"]}
     assert client.post(f"{url}/chat/completions", json=sent).json()["model"] == "tuned"
 
@@ -204,7 +206,11 @@ def test_models_are_listed_and_the_first_one_answers_when_none_is_named(client: 
         ({"stop": [""]}, "stop"),
         ({"stream": "yes"}, "stream"),
         ({"n": 2}, "n"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+        ({"response_format": "json_object"}, "response_format"),
+        ({"top_logprobs": 3}, "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+        ({"logprobs": True}, "model"),  # this engine gives none
         ({"model": ["tuned"]}, "model"),
     ],
 )
