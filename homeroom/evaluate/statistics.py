@@ -136,7 +136,7 @@ def needed(changes: Sequence[float], *, effect: float = EFFECT) -> int:
 
     Example:
         >>> needed([1, 0, 0, 0, -1, 0, 0, 0]), needed([])
-        (785, 1562)
+        (785, 1570)
     """
     middle = sum(changes) / len(changes) if changes else 0.0
     spread = sum((c - middle) ** 2 for c in changes) / len(changes) if changes else 0.5

@@ -23,18 +23,18 @@ def test_every_beginning_of_an_object_fits_and_only_the_whole_may_end(value, is_
     assert not any(fits(text[:end] + END) for end in range(len(text)))
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.text(alphabet='{}[]":,0123456789.-+eEtrufalsn \\u"x', max_size=12))
-def test_a_text_that_fits_can_be_ended_or_gone_on_with(text):
-    if not fits("{" + text):
-        return
-    try:
-        json.loads("{" + text)
-    except ValueError as error:  # it may go on: what json misses lies at the very end, not before
-        assert error.pos >= len(text) - 6 or "Unterminated" in str(error) or '"' in text
-
-
 def test_what_no_json_object_begins_with_does_not_fit():
-    for text in ("[", "x", '{"a" 1', '{"a": 01', '{"a": 1,}', '{,', '{"a": tru e', '{"\n', '{"a": 1} x', "{" + " " * 30):
-        assert not fits(text)
+    for text in (
+        "[",
+        "x",
+        '{"a" 1',
+        '{"a": 01',
+        '{"a": 1,}',
+        "{,",
+        '{"a": tru e',
+        '{"\n',
+        '{"a": 1} x',
+        "{" + " " * 30,
+    ):
+        assert not fits(text), text
     assert not fits('{"a":' * 50)
