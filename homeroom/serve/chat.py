@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
+from textwrap import wrap
 from typing import Protocol
 
 from homeroom.core.errors import ContentError
 from homeroom.core.types import Message
+from homeroom.serve.retrieval import Cited, Library
 
 
 class Engine(Protocol):
@@ -48,6 +51,8 @@ class Conversation:
         engine: The model.
         system: A system prompt; "" for none.
         manner: How answers are drawn.
+        library: Documents to look every question up in; what is found stands before the question, and is forgotten
+            with the answer.
 
     Example:
         >>> from homeroom.serve.chat import Conversation
@@ -56,8 +61,11 @@ class Conversation:
         'At nine.'
     """
 
-    def __init__(self, engine: Engine, *, system: str = "", manner: Manner | None = None) -> None:
-        self.engine, self.manner = engine, manner or Manner()
+    def __init__(
+        self, engine: Engine, *, system: str = "", manner: Manner | None = None, library: Library | None = None
+    ) -> None:
+        self.engine, self.manner, self.library = engine, manner or Manner(), library
+        self.sources: tuple[Cited, ...] = ()  # of the last answer
         self._system = (Message(role="system", content=system),) if system else ()
         self.turns: tuple[Message, ...] = ()
 
@@ -70,7 +78,7 @@ class Conversation:
         if not text.strip():
             raise ContentError("the question is empty")
         asked = (*self.turns, Message(role="user", content=text))
-        messages = self._fitting(asked)
+        messages = self._fitting((*self.turns, self._read(text)))
         manner, pieces = self.manner, []
         for piece in self.engine.stream(
             messages,
@@ -83,9 +91,19 @@ class Conversation:
             yield piece
         self.turns = (*asked, Message(role="assistant", content="".join(pieces)))
 
+    def _read(self, text: str) -> Message:
+        """Return the question with what was looked up before it."""
+        found = self.library.look_up(text) if self.library else None
+        self.sources = found.sources if found else ()
+        return Message(role="user", content=f"{found.text}\n\n{text}" if found else text)
+
+    def last(self) -> tuple[str, str]:
+        """Return the last question and its answer; ("", "") at the beginning."""
+        return (self.turns[-2].content, self.turns[-1].content) if self.turns else ("", "")
+
     def forget(self) -> None:
         """Begin anew, with the same system prompt."""
-        self.turns = ()
+        self.turns, self.sources = (), ()
 
     def _fitting(self, turns: tuple[Message, ...]) -> tuple[Message, ...]:
         """Return the system prompt and the latest turns that leave room for the answer."""
@@ -114,3 +132,28 @@ def compare(conversations: Mapping[str, Conversation], text: str) -> Iterator[Pi
     for name, conversation in conversations.items():
         for piece in conversation.reply_stream(text):
             yield Piece(name=name, text=piece)
+
+
+def columns(texts: Mapping[str, str], *, width: int) -> list[str]:
+    """Return answers side by side, each in a column under its name, as lines of at most `width` characters.
+
+    Example:
+        >>> columns({"base": "I do not know.", "tuned": "At nine."}, width=21)
+        ['base      | tuned', 'I do not  | At nine.', 'know.     |']
+    """
+    each = max(8, (width - 3 * (len(texts) - 1)) // len(texts))
+    cells = [
+        [name, *(part for line in text.split("\n") for part in wrap(line, each) or [""])]
+        for name, text in texts.items()
+    ]
+    rows = zip_longest(*cells, fillvalue="")
+    return [" | ".join(cell.ljust(each) for cell in row).rstrip() for row in rows]
+
+
+def transcript(conversations: Mapping[str, Conversation]) -> str:
+    """Return what was said as Markdown, one heading a model."""
+    parts = []
+    for name, conversation in conversations.items():
+        lines = [f"**{turn.role}**: {turn.content}" for turn in conversation.turns]
+        parts.append("\n\n".join([f"## {name or 'model'}", *lines]))
+    return "\n\n".join(parts) + "\n"

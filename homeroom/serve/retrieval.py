@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from homeroom.core.files import read_jsonl
 from homeroom.core.sentences import sentences
-from homeroom.core.types import Chunk, Document
+from homeroom.core.types import Chunk, Document, Sample
 from homeroom.core.words import words
 
 if TYPE_CHECKING:
@@ -175,3 +175,25 @@ class _Bm25:
             norm = K1 * (1 - B + B * length / (self._mean or 1.0))
             found.append(sum(self._worth[w] * count[w] * (K1 + 1) / (count[w] + norm) for w in asked if w in count))
         return found
+
+
+def nearest_samples(
+    samples: Sequence[Sample], question: str, answer: str, *, embed: Embed | None = None, most: int = 3
+) -> list[Sample]:
+    """Return the training samples that are nearest to an answer, the nearest first: what it may come from.
+
+    By words, and where there is an encoder, the best fifty of those by meaning. Replay is left out: it is the base's.
+    """
+    own = [s for s in samples if s.kind != "replay"]
+    texts = [s.text or " ".join(m.content for m in s.messages if m.role != "system") for s in own]
+    asked = f"{question} {answer}"
+    scores = _Bm25(texts).scores(asked)
+    order = sorted((n for n in range(len(own)) if scores[n] > 0), key=lambda n: -scores[n])[:50]
+    if embed is not None and order:
+        vectors = embed([asked, *(texts[n] for n in order)])
+        near = vectors[1:] @ vectors[0]
+        order = [order[n] for n in sorted(range(len(order)), key=lambda n: -near[n])]
+    seen: dict[str, Sample] = {}
+    for n in order:
+        seen.setdefault(texts[n], own[n])
+    return list(seen.values())[:most]

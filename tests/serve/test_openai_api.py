@@ -9,7 +9,7 @@ import time
 
 import httpx
 import pytest
-from test_server import Script, body, serving
+from scripted_engine import Script, body, serving
 from tiny_student import make_tiny_student
 
 from homeroom.core.errors import RefusedError
