@@ -27,6 +27,7 @@ COMMANDS = {  # name -> (module in this folder, one line of help); the help is h
     "why": "where a sample comes from, or why it was thrown out",
     "train": "the stages up to the tuned student",
     "evaluate": "examine a course's student, or any model on any exam",
+    "report": "what a run showed, or two runs side by side",
     "chat": "talk to a student, or to base and tuned side by side",
     "correct": "a wrong answer becomes a contribution",
     "serve": "answer over the OpenAI API",

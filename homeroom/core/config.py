@@ -38,6 +38,15 @@ class Student:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Who compares the answers to questions of the kind rubric."""
+
+    model: str = ""  # a name in the catalog, a folder, or an endpoint's model name; empty, without a url: nobody
+    url: str = ""  # an OpenAI-compatible endpoint
+    api_key_env: str = "HOMEROOM_JUDGE_KEY"  # the environment variable that holds the key, never the key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Taxonomy:
     """What a contribution may be."""
 
@@ -127,6 +136,7 @@ class Evaluate:
 
     max_tokens: int = 64  # of an answer; rewrites get what their text needs
     retention_floor: float = 0.9  # of the base's score; below it the verdict is not "better"
+    retention: Literal["short", "full"] = "full"  # 120 questions that decide; full: and 180 that are shown
     with_sources: bool = True  # ask the exam again with what a search in the documents finds
     max_forgetting: float = 1.0  # share of what the base knew; above it the dial is turned, else the base is kept
 
@@ -145,6 +155,7 @@ class Recipe:
     dataset: Dataset = field(default_factory=Dataset)
     train: Train = field(default_factory=Train)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    judge: Judge = field(default_factory=Judge)
 
 
 def read_recipe(course: Path, options: tuple[str, ...] = ()) -> Recipe:

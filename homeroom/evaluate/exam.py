@@ -93,9 +93,10 @@ def to_question(row: Any) -> Question:
     if isinstance(row, dict) and not row.get("id"):
         row = {**row, "id": content_id({name: value for name, value in row.items() if name != "split"})}
     question = from_json(Question, row)
-    if question.kind != "rubric":  # which `grade` refuses with a better reason
-        _check_sizes(question)
-        _check_parts(question)
+    _check_sizes(question)
+    _check_parts(question)
+    if question.kind == "rubric":  # a judge compares the answers
+        return question
     score = grade(question, question.answer)
     if question.answer and not score.correct:
         raise ContentError(f"its own answer would be wrong: {score.reason}")
@@ -138,6 +139,8 @@ def _check_parts(question: Question) -> None:
         raise ContentError(f"there is no check called {question.check!r}", hint=f"Known: {', '.join(sorted(CHECKS))}.")
     if question.check == "keeps_rest" and not question.context:
         raise ContentError("keeps_rest needs the context whose rest is kept")
+    if question.kind == "rubric" and (question.must or question.must_not or question.check):
+        raise ContentError("a rubric is judged, so must, must_not and check have no effect on it")
     if question.check and question.kind in ("choice", "yes_no"):
         raise ContentError(f"a check has no effect on a {question.kind} question")
     if question.kind == "choice" and not 2 <= len(question.choices) <= MAX_CHOICES:

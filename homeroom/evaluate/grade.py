@@ -34,7 +34,7 @@ def grade(question: Question, answer: str) -> Score:
     """Say whether `answer` is right, and if not, why.
 
     Raises:
-        ContentError: the question cannot be graded: a `rubric` (no judge exists yet), an unknown check, or nothing
+        ContentError: the question cannot be graded: a `rubric`, which a judge compares, an unknown check, or nothing
             to compare with.
 
     Example:
@@ -44,9 +44,9 @@ def grade(question: Question, answer: str) -> Score:
     """
     if question.kind == "rubric":
         raise ContentError(
-            "questions of the kind rubric need a judge, and there is none yet",
+            "questions of the kind rubric need a judge, who compares two models' answers",
             where=f"question {question.id}",
-            hint="Ask for something that rules can check (must, must_not, check), or use choice or yes_no.",
+            hint="Name a judge in the recipe (judge.url, judge.model), or use must, check, choice or yes_no.",
         )
     reason = _why_wrong(question, answer)
     if not answer.strip():

@@ -33,6 +33,7 @@ _GROUPS = (
     ("open", "Not learned", "wrong before and after", False, False),
     ("kept", "Known all along", "right before and after", True, True),
 )
+_OLD = ("retention", "retention_more")
 _VERDICTS = {
     "better": ("Better", "✓"),
     "no evidence": ("No evidence", "?"),
@@ -51,7 +52,8 @@ def page(report: Mapping[str, Any], items: Sequence[Mapping[str, Any]], about: M
     """
     final = [item for item in items if item.get("set") == "final"]
     word, sign = _VERDICTS[report["verdict"]]
-    return _template().render(
+    return render(
+        "report.html.j2",
         report=report,
         about=about,
         title=about.get("title") or about.get("course") or "A course",
@@ -59,7 +61,7 @@ def page(report: Mapping[str, Any], items: Sequence[Mapping[str, Any]], about: M
         bars=_bars(report),
         groups=_groups(final[:MAX_ROWS]),
         left_out=max(0, len(final) - MAX_ROWS),
-        forgotten=[i for i in items if i.get("set") == "retention" and i["correct_before"] and not i["correct_after"]],
+        forgotten=[i for i in items if i.get("set") in _OLD and i["correct_before"] and not i["correct_after"]],
         funnel=_funnel(about.get("funnel") or {}),
         models=[
             {"role": role, **about["models"][role]}
@@ -70,8 +72,13 @@ def page(report: Mapping[str, Any], items: Sequence[Mapping[str, Any]], about: M
     )
 
 
+def render(template: str, **values: Any) -> str:
+    """Return a page of a template in `data/`; every value is escaped."""
+    return _environment().get_template(template).render(**values)
+
+
 @cache
-def _template() -> Any:
+def _environment() -> Any:
     import jinja2
 
     environment = jinja2.Environment(
@@ -89,7 +96,7 @@ def _template() -> Any:
         "short": _short,
         "p": lambda p: "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}",
     }
-    return environment.get_template("report.html.j2")
+    return environment
 
 
 def clock(seconds: float) -> str:
@@ -118,6 +125,7 @@ def _bars(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("with_sources", "Final exam, with sources", "what a search in the documents finds stands before the question"),
         ("control", "Control", "facts of the same kind that were never taught"),
         ("retention", "Old abilities", "what the base could do before"),
+        ("retention_more", "Further abilities", "facts, sums, common sense, reading, instructions, safety"),
     ):
         found = report.get(key)
         if not found:

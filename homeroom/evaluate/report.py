@@ -39,11 +39,13 @@ def make_report(
     tuned: Mapping[str, Any],
     final: Sequence[Outcome],
     retention: Sequence[Outcome] = (),
+    more: Sequence[Outcome] = (),
     control: Sequence[Outcome] = (),
     open_book: Sequence[Score] = (),
     with_sources: Sequence[Outcome] = (),
     corrections: Sequence[Outcome] = (),
     likelihood: Mapping[str, Any] | None = None,
+    judge: Mapping[str, Any] | None = None,
     budget: Mapping[str, Any] | None = None,
     retention_floor: float = 0.9,
 ) -> dict[str, Any]:
@@ -53,12 +55,14 @@ def make_report(
         base: What is known of the model before: at least `name`, and `digest` where there is one.
         tuned: The same of the model after.
         final: The final exam, closed-book.
-        retention: Old abilities.
+        retention: Old abilities; they decide.
+        more: Further old abilities; they are shown and decide nothing, so that reports stay comparable.
         control: Facts of the same kind that were never taught; a gain here is guessing, or style, not knowledge.
         open_book: The base on final questions with their passage in front of it; may cover only some of them.
         with_sources: The final exam again, with what was looked up in the documents in front of each question.
         corrections: Questions that people corrected; they are taught as they stand, so they count for no score.
         likelihood: What `likelihood.py` measured; None where the models give no log-probabilities.
+        judge: What a judge said of the rubric questions; None where there are none.
         budget: What the course cost; shown as it is.
         retention_floor: Least share of the base's right retention answers for the verdict "better".
     """
@@ -72,9 +76,11 @@ def make_report(
         "with_sources": _compare(with_sources) if with_sources else None,
         "gap_closed": _gap_closed(final, open_book),
         "likelihood": dict(likelihood) if likelihood else None,
+        "judge": dict(judge) if judge else None,
         "retention": _retention(retention, retention_floor) if retention else None,
         "forgetting": _forgetting(retention),
-        "abilities": _rows("ability", retention, lambda outcome: outcome.question.leaf.rsplit("/", 1)[-1]),
+        "retention_more": _retention(more, retention_floor) if more else None,
+        "abilities": _rows("ability", [*retention, *more], lambda outcome: outcome.question.leaf.rsplit("/", 1)[-1]),
         "corrections": [_corrected(outcome) for outcome in corrections],
         "leaves": _rows("leaf", final, lambda outcome: outcome.question.leaf),
         "kinds": _rows("kind", final, lambda outcome: outcome.question.kind),
@@ -208,8 +214,10 @@ def table(report: Mapping[str, Any]) -> str:
         rows.append(_line("control, never taught", report["control"]))
     if report.get("retention"):
         rows.append(_line("old abilities", report["retention"]))
+    if report.get("retention_more"):
+        rows.append(_line("further abilities", report["retention_more"]))
     remarks = "\n".join(_remarks(report))
-    return f"{_aligned(rows)}\n\n{remarks}\n\nVerdict: {report['verdict']}. {report['why']}\n"
+    return f"{aligned(rows)}\n\n{remarks}\n\nVerdict: {report['verdict']}. {report['why']}\n"
 
 
 def _remarks(report: Mapping[str, Any]) -> list[str]:
@@ -231,6 +239,8 @@ def _remarks(report: Mapping[str, Any]) -> list[str]:
             f"Choices by log-probability: {found['before']['correct']} before, {found['after']['correct']} after, "
             f"of {found['before']['n']}."
         )
+    if report.get("judge"):
+        remarks.append(_of_judge(report["judge"]))
     if report.get("corrections"):
         now = sum(row["correct_after"] for row in report["corrections"])
         remarks.append(f"Corrected by people: {now} of {len(report['corrections'])} are answered right now.")
@@ -241,6 +251,17 @@ def _remarks(report: Mapping[str, Any]) -> list[str]:
         if retention["lost"]:
             remarks.append(f"  {_shortened(retention['lost'])}")
     return [*remarks, *report.get("notes", ())]
+
+
+def _of_judge(judge: Mapping[str, Any]) -> str:
+    if not judge["name"]:
+        return f"{judge['n']} rubric questions were not judged: the recipe names no judge."
+    right = judge["agreement"]
+    return (
+        f"The judge {_printable(judge['name'])} prefers the student's answer to {judge['wins']} of {judge['n']} rubric "
+        f"questions and the base's to {judge['losses']} (p = {judge['p']:.3f}); it tells right from wrong in "
+        f"{right['correct']} of {right['n']} labelled pairs. It does not decide the verdict."
+    )
 
 
 def _shortened(ids: Sequence[str], most: int = 6) -> str:
@@ -274,8 +295,8 @@ def _signed(share: float) -> str:
     return f"{100 * share:+.1f} points"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Set the first column to the left and the rest to the right."""
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as lines: the first column to the left, the rest to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:

@@ -21,6 +21,8 @@ from homeroom.core.errors import ContentError
 from homeroom.core.files import hash_value, read_json, to_json, write_json, write_jsonl, write_text
 from homeroom.core.types import Answer, Message, Progress, Question, Score, no_progress
 from homeroom.evaluate.exam import examine
+from homeroom.evaluate.grade import prompt
+from homeroom.evaluate.judge import Judge, judge_report
 from homeroom.evaluate.likelihood import Logprob, measure
 from homeroom.evaluate.page import page
 from homeroom.evaluate.report import Outcome, make_report
@@ -28,6 +30,7 @@ from homeroom.evaluate.statistics import rate
 
 STAGE = "evaluate"
 MAX_ANSWER_CHARACTERS = 100_000
+_SETS = {"exam": "final", "more": "retention_more"}  # what items.jsonl calls them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +38,13 @@ class Suites:
     """What both models are asked."""
 
     exam: Sequence[Question]  # only its final split: the others have steered the training
-    retention: Sequence[Question] = ()  # old abilities
+    retention: Sequence[Question] = ()  # old abilities, which decide
+    more: Sequence[Question] = ()  # further old abilities, which are shown
     control: Sequence[Question] = ()  # facts that were not taught
     corrections: Sequence[Question] = ()  # wordings that people corrected; taught as they stand, so they score nothing
     passages: Mapping[str, str] = field(default_factory=dict)  # id of a final question -> the passage that answers it
     found: Mapping[str, str] = field(default_factory=dict)  # id of a final question -> what a search finds for it
+    rubrics: Mapping[str, str] = field(default_factory=dict)  # leaf -> what makes an answer to a rubric question good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +73,7 @@ def evaluate_models(
     config: Evaluate,
     out: Path,
     facts_about: Mapping[str, Any],
+    judge: Judge | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Ask both models everything, write the report into `out`, and return it.
@@ -79,12 +85,14 @@ def evaluate_models(
         out: Made if missing; what was kept there before is used.
         facts_about: What the page says of course, models and budget; see `page.py`. Answers are kept for a model
             whose `digest` stands in `facts_about["models"]`.
+        judge: Compares the answers to rubric questions; None leaves them out.
         progress: Told of each finished handful of questions, over both models.
 
     Raises:
         ContentError: the exam has no final question, or one that cannot be graded.
     """
-    final = [question for question in suites.exam if question.split == "final"]
+    asked = [question for question in suites.exam if question.split == "final"]
+    final = [question for question in asked if question.kind != "rubric"]
     if not final:
         raise ContentError("the exam has no question of the split final", hint='A line without "split" is final.')
     models = facts_about.get("models") or {}
@@ -94,17 +102,20 @@ def evaluate_models(
         for name, pupil in (("base", base), ("tuned", tuned))
     }
     scores = _ask(_parts(suites, final), answers, config.max_tokens, progress)
-    named = {"exam": final, "control": suites.control, "retention": suites.retention, "corrections": suites.corrections}
+    named = {"exam": final, "control": suites.control, "retention": suites.retention, "more": suites.more}
+    named |= {"corrections": suites.corrections}
     outcomes = {name: _outcomes(questions, name, scores) for name, questions in named.items()}
     report = make_report(
         base=models.get("base") or {"name": "base"},
         tuned=models.get("tuned") or {"name": "tuned"},
         final=outcomes["exam"],
         retention=outcomes["retention"],
+        more=outcomes["more"],
         control=outcomes["control"],
         open_book=scores["open_book", "base"],
         with_sources=_outcomes([q for q in final if suites.found.get(q.id)], "with_sources", scores),
         corrections=outcomes["corrections"],
+        judge=_judged([q for q in asked if q.kind == "rubric"], suites, answers, judge, config.max_tokens),
         likelihood=_likelihood(final, base.logprob, tuned.logprob, out / "answers", digests),
         budget=_budget(facts_about),
         retention_floor=config.retention_floor,
@@ -126,6 +137,7 @@ def _parts(suites: Suites, final: Sequence[Question]) -> list[_Part]:
             _Part(name="with_sources", model=model, questions=looked_up, passages=suites.found),
             _Part(name="control", model=model, questions=suites.control),
             _Part(name="retention", model=model, questions=suites.retention),
+            _Part(name="more", model=model, questions=suites.more),
             _Part(name="corrections", model=model, questions=suites.corrections),
         ]
     return sorted(parts, key=lambda part: part.model)  # the base first: its answers are kept for the next student
@@ -136,6 +148,18 @@ def _outcomes(
 ) -> list[Outcome]:
     pairs = zip(questions, scores[name, "base"], scores[name, "tuned"], strict=True)
     return [Outcome(question=q, before=before, after=after) for q, before, after in pairs]
+
+
+def _judged(
+    questions: Sequence[Question], suites: Suites, answers: Mapping[str, Answer], judge: Judge | None, max_tokens: int
+) -> dict[str, Any] | None:
+    if not questions:
+        return None
+    if judge is None:
+        return {"name": "", "n": len(questions)}
+    asked = [prompt(question) for question in questions]
+    before, after = (answers[name](asked, max_tokens=max_tokens) for name in ("base", "tuned"))
+    return judge_report(questions, before, after, judge, rubrics=suites.rubrics, labelled=suites.retention)
 
 
 def _likelihood(
@@ -268,7 +292,7 @@ def _items(
     for name, part in outcomes.items():
         for outcome in part:
             item = {
-                "set": "final" if name == "exam" else name,
+                "set": _SETS.get(name, name),
                 **_about(outcome.question),
                 "before": outcome.before.answer,
                 "after": outcome.after.answer,

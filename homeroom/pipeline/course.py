@@ -229,10 +229,26 @@ def base_of(name: str) -> Path:
     return fetch_student(read_recipe(folder).student.model)
 
 
-def _remote(url: str, model: str) -> Answer:
+def open_judge(recipe: Recipe) -> Any:
+    """Return the judge that the recipe names, or None; a model on this machine judges by log-probabilities."""
+    from homeroom.evaluate.judge import Judge
+
+    judge = recipe.judge
+    if judge.url:
+        key = os.environ.get(judge.api_key_env, "")
+        return Judge(name=f"{judge.model or 'default'} at {judge.url}", answer=_remote(judge.url, judge.model, key))
+    if not judge.model:
+        return None
+    from homeroom.models.torch_engine import TorchEngine
+
+    engine = TorchEngine(fetch_student(judge.model))
+    return Judge(name=judge.model, answer=engine.answer, logprob=engine.logprob)
+
+
+def _remote(url: str, model: str, api_key: str = "") -> Answer:
     from homeroom.models.endpoint import Endpoint, ask_all
 
-    endpoint = Endpoint(url, model or "default", api_key=os.environ.get("HOMEROOM_API_KEY", ""))
+    endpoint = Endpoint(url, model or "default", api_key=api_key or os.environ.get("HOMEROOM_API_KEY", ""))
 
     def answer(conversations: list[tuple[Message, ...]], *, max_tokens: int) -> list[str]:
         requests = [Request(messages=tuple(c), max_tokens=max_tokens) for c in conversations]

@@ -104,7 +104,7 @@ def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any
         "samples": {**dataclasses.asdict(recipe.samples), "training_tokens": own_training_tokens(recipe)},
         "dataset": {**dataclasses.asdict(recipe.dataset), "training_tokens": own_training_tokens(recipe)},
         "train": {**dataclasses.asdict(recipe.train), "student": recipe.student.model, **_gate(recipe)},
-        "report": dataclasses.asdict(recipe.evaluate),
+        "report": {**dataclasses.asdict(recipe.evaluate), **_judge(recipe)},
     }[stage]
     leaves = hash_value(list(course.leaves))
     inputs = {
@@ -118,6 +118,11 @@ def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any
         "report": {k: before[k] for k in ("exam", "train") if k in before},
     }[stage]
     return inputs, to_json(settings)
+
+
+def _judge(recipe: Recipe) -> dict[str, Any]:
+    judge = recipe.judge
+    return {"judge": {"model": judge.model, "url": judge.url}} if judge.model or judge.url else {}
 
 
 def _gate(recipe: Recipe) -> dict[str, Any]:

@@ -319,16 +319,19 @@ def make_report(course: Course, out: Path) -> dict[str, Any]:
     """Examine base and tuned, and write the report."""
     from homeroom.evaluate.stage import Pupil, Suites, evaluate_models
     from homeroom.models.torch_engine import TorchEngine
+    from homeroom.pipeline.course import open_judge
 
     course.rest()
     exam, base = _exam(course), course.student()
     suites = Suites(
         exam=exam,
         retention=shipped("retention/general"),
+        more=shipped("retention/more") if course.recipe.evaluate.retention == "full" else (),
         control=shipped("retention/control"),
         corrections=_corrections(course),
         passages=_passages(course, exam),
         found=_looked_up(course, exam) if course.recipe.evaluate.with_sources else {},
+        rubrics=_rubrics(course),
     )
     engines = {"base": TorchEngine(base), "tuned": TorchEngine(course.out / "model")}
     report = evaluate_models(
@@ -337,9 +340,22 @@ def make_report(course: Course, out: Path) -> dict[str, Any]:
         config=course.recipe.evaluate,
         out=out,
         facts_about=_about(course, base),
+        judge=open_judge(course.recipe),
         progress=course.progress,
     )
     return {"verdict": report["verdict"], "closed_book": report["closed_book"], "retention": report["retention"]}
+
+
+def _rubrics(course: Course) -> dict[str, str]:
+    """Return what each leaf's `rubric.md` says of good answers."""
+    from homeroom.evaluate.judge import MAX_RUBRIC
+
+    files = {leaf.path: course.folder / leaf.path / "rubric.md" for leaf in course.leaves}
+    return {
+        path: file.read_text(encoding="utf-8", errors="replace")[:MAX_RUBRIC]
+        for path, file in files.items()
+        if file.is_file() and file.stat().st_size < 100_000
+    }
 
 
 def _corrections(course: Course) -> list[Question]:

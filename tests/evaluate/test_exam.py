@@ -69,7 +69,7 @@ def test_every_faulty_line_is_named_at_once_blank_lines_counted(tmp_path):
         ({**WEEKS, "kind": "yes_no", "answer": "Yes.", "check": "csv"}, "no effect on a yes_no"),
         ({**WEEKS, "kind": "yes_no"}, "whether yes or no"),
         ({**WEEKS, "kind": "rewrite"}, "a rewrite needs the context"),
-        ({**WEEKS, "kind": "rubric"}, "need a judge"),
+        ({**WEEKS, "kind": "rubric"}, "a rubric is judged"),
         ({**WEEKS, "question": "x" * (MAX_CHARACTERS + 1)}, "question is longer than"),
         ({**WEEKS, "must": [["9 weeks"] * 101]}, "more than 100 terms"),
         ({**WEEKS, "must": [["9 weeks", "x" * 501]]}, "longer than 500 characters"),

@@ -13,7 +13,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "exam.md").read_text(encoding="utf-
 def test_every_example_of_the_page_is_a_valid_exam_line():
     lines = [line for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
     kinds = {to_question(json.loads(line)).kind for line in lines}
-    assert kinds == {"short", "choice", "yes_no", "rewrite"}
+    assert kinds == {"short", "choice", "yes_no", "rewrite", "rubric"}
 
 
 def test_the_page_names_every_key_and_every_check():

@@ -301,7 +301,7 @@ def test_a_number_in_a_rewrite_is_no_hedge():
 # -- the rest ------------------------------------------------------------------------------------------------------
 
 
-def test_a_rubric_is_refused_until_there_is_a_judge():
+def test_a_rubric_is_not_graded_by_rules():
     with pytest.raises(ContentError, match="judge"):
         grade(ask("x", kind="rubric"), "x")
 
