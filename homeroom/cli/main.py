@@ -33,6 +33,7 @@ COMMANDS = {  # name -> (module in this folder, one line of help); the help is h
     "serve": "answer over the OpenAI API",
     "web": "the page where anyone can teach the model",
     "worker": "do the jobs that the page puts in line",
+    "export": "samples or student in the form that another program reads",
     "models": "list, pull and verify models",
     "doctor": "what this machine has, what is missing, what would be used",
 }

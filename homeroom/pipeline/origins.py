@@ -1,4 +1,7 @@
-"""What the samples of a finished course are worth and where each comes from: `homeroom audit` and `homeroom why`."""
+"""What the samples of a finished course are worth, where each comes from, and how others get them.
+
+`homeroom audit`, `homeroom why`, and the forms of `homeroom export` that hand on samples.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from homeroom.core.errors import ContentError, UsageError
-from homeroom.core.files import read_jsonl
+from homeroom.core.files import read_jsonl, write_text
 from homeroom.core.types import Chunk, Document, Fact, Leaf, Message, Question, Rejected, Sample, content_id
 from homeroom.pipeline.course import open_course
 
@@ -88,6 +91,27 @@ def why_samples(folder: Path, wanted: str) -> list[dict[str, Any]]:
     facts = {f.id: f for f in read_jsonl(folder / "out" / "facts" / "facts.jsonl", Fact)}
     documents = read_jsonl(folder / "out" / "documents" / "documents.jsonl", Document)
     return [why(f, facts=facts, documents=documents, learned=learned) for f in found[:MAX_SHOWN]]
+
+
+def export_course_samples(folder: Path, form: str, out: Path | None = None) -> Any:
+    """Write a course's samples in one of `generate.exports.FORMS`, with the data card beside them.
+
+    Args:
+        out: A folder; by default `out/export/<form>` of the course.
+
+    Raises:
+        ContentError: there are no samples yet, or none that this form has a place for.
+    """
+    from homeroom.generate.exports import export_samples
+
+    target = out or folder / "out" / "export" / form
+    path, card = folder / "out" / "documents" / "chunks.jsonl", folder / "out" / "dataset" / "card.md"
+    chunks = {c.id: c for c in read_jsonl(path, Chunk)} if path.is_file() else {}
+    domains = {leaf.path: leaf.domain for leaf in open_course(folder).leaves}
+    done = export_samples(_samples(folder), chunks, domains, form=form, out=target)
+    if card.is_file():
+        write_text(target / "card.md", card.read_text(encoding="utf-8"))
+    return done
 
 
 def _samples(folder: Path) -> list[Sample]:
