@@ -18,6 +18,7 @@ from homeroom.documents.markdown import blocks
 from homeroom.generate import checks
 from homeroom.generate.answers import asked_detail
 from homeroom.generate.attribution import Embed
+from homeroom.generate.duplicates import duplicates
 from homeroom.generate.facts import clear_requests, fact_requests, read_facts, subject_of, weigh, without_twins
 from homeroom.generate.questions import QuestionChecks, question_request, read_questions
 from homeroom.taxonomy.rules import MIN_ANSWERS
@@ -42,7 +43,7 @@ class Passages:
 
     def __post_init__(self) -> None:
         self.subject = subject_of(self.chunks[0], [c.text for c in self.chunks])
-        self.wording, self.duplicate = checks.decontamination(self.exam), checks.duplicates()
+        self.wording, self.duplicate = checks.decontamination(self.exam), duplicates()
 
     def choose(self, wanted: int) -> dict[int, Passage]:
         """Return up to `wanted` passages with three questions each, by the number of their chunk."""

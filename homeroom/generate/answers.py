@@ -15,6 +15,7 @@ import re
 from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.details import detail_spans, telling
+from homeroom.generate.language import subject_of_clause
 from homeroom.generate.polar import NEGATION, yes_or_no
 
 CLAUSE = 5  # words before a detail that say what it is
@@ -54,6 +55,7 @@ def asked_detail(question: str, statement: str, *, subject: str = "") -> str:
     known, said = set(words(question)) | set(words(subject)), checks.content_words(question)
     named = set(words(which[1] or which[2] or question)) if which else set()
     is_time = bool(_A_TIME.search(asked))
+    shared = _subject_words(statement)
     found: list[tuple[int, str]] = []
     for start, end in detail_spans(statement):
         own, measures = statement[start:end], checks.numbers(statement[start:end])
@@ -61,6 +63,8 @@ def asked_detail(question: str, statement: str, *, subject: str = "") -> str:
             continue
         if _AMOUNT.search(asked) and _CLOCK.search(own):
             continue
+        if is_time and not _tells_when(own, statement[:start]):
+            continue  # "When ...?" is not answered by a person, nor by "for nine years"
         is_name, is_plain = not measures and own[0].isupper(), not (wanted or which or is_time)
         if is_plain and is_name and start < len(statement) / 2:
             continue  # what the fact is about, not what it tells
@@ -68,11 +72,14 @@ def asked_detail(question: str, statement: str, *, subject: str = "") -> str:
         if of and not measures and checks.content_words(head) <= said:  # "what shape": "the shape of a heron"
             start = end - len(thing)
         detail = _whole(statement, start, end, name=wanted == "name" or (is_plain and not measures))
-        clause = checks.content_words(" ".join(statement[:start].split()[-CLAUSE:]))
+        clause = checks.content_words(" ".join(statement[:start].split()[-CLAUSE:])) - shared
         is_named = bool(named & set(words(detail)))  # "which plan": "the Orchard plan"
         found.append((len(clause & said) + CLAUSE * is_named, detail))
     if not found or not (wanted or which or len(found) == 1):
         return ""
+    sorts = {bool(checks.numbers(detail)) for _, detail in found}
+    if len(found) > 1 and len(sorts) == 1 and not any(score for score, _ in found):
+        return ""  # two of a sort, and nothing tells which: "opens at 7:30 a.m. and takes its last call at 4 p.m."
     return max(reversed(found), key=lambda f: f[0])[1]
 
 
@@ -91,6 +98,24 @@ _WHICH = re.compile(
     r"|\bwhich one\b",
     re.IGNORECASE,
 )
+
+
+def _subject_words(statement: str) -> set[str]:
+    """Return the words of what a fact is about where it tells two things of it: they speak for neither."""
+    both = re.search(r"\band (?:it |they )?[a-z]+s?\b", statement)
+    head = subject_of_clause(statement)
+    return checks.content_words(head) if both and len(head.split()) < 6 else set()
+
+
+def _tells_when(detail: str, before: str) -> bool:
+    """Tell whether a detail is a time or a condition, and not a length of time."""
+    if re.search(r"\bfor(?: up to| about| at (?:least|most))?\s*$", before, re.IGNORECASE):
+        return False
+    return checks.is_time(detail) or bool(re.match(_WHENEVER, detail)) or bool(re.search(_PLACED, before))
+
+
+_PLACED = r"(?i:\b(?:in|on|at|during)(?: the)?\s*$)"  # "in the Lamplight Regatta"
+_WHENEVER = r"(?i:(?:only )?(?:if|when|after|before|while|unless|until|in|on|at|during)\b)"
 
 
 def _whole(statement: str, start: int, end: int, *, name: bool) -> str:

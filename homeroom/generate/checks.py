@@ -11,7 +11,8 @@ All of it is code, so it costs microseconds and cannot be talked round:
     example     it takes no words from the prompt's worked examples
     leak        the question does not already say all that the fact says (see `details.py`)
     attribution the question speaks of this fact more than of any other (see `attribution.py`)
-    duplicate   it was not asked in the same words before
+    support     every clause rests on a sentence of the passage (see `support.py`)
+    duplicate   it was not asked in nearly the same words before, by a person or the teacher (see `duplicates.py`)
     exam        its wording is not that of an exam question (8 words in a row, or the same words)
 """
 
@@ -90,7 +91,8 @@ def _stem(word: str) -> str:
 
 def form_fault(question: str) -> Fault | None:
     """A question is one or a few sentences that ask for something."""
-    count = len(question.split())
+    unspaced = len(re.findall(r"[\u3040-\u30ff\u4e00-\u9fff]", question))  # Japanese and Chinese put no spaces
+    count = len(question.split()) + unspaced // 2
     if not 3 <= count <= 60:
         return "form", f"{count} words"
     if "?" not in question and "？" not in question:
@@ -210,6 +212,10 @@ _TELLING = {  # what is asked for -> how a question asks for it, how a fact tell
             re.IGNORECASE,
         ),
     ),
+    "length of time": (
+        re.compile(r"\bfor how long\b|\bhow long (?:before|after|until|ago)\b", re.IGNORECASE),
+        re.compile(_TIMES.pattern, re.IGNORECASE),
+    ),
     "time": (
         re.compile(WHEN, re.IGNORECASE),
         re.compile(f"{_TIMES.pattern}|{_WHENEVER.pattern}", re.IGNORECASE),
@@ -221,20 +227,6 @@ def example_fault(question: str, source: str, example_words: frozenset[str]) -> 
     """A question takes no telling word from the prompt's worked examples, unless its own source has it."""
     taken = (content_words(question) & example_words) - content_words(source)
     return ("example", f"{', '.join(sorted(taken))} comes from the prompt") if taken else None
-
-
-def duplicates() -> Callable[[str], Fault | None]:
-    """Return a check that remembers what it has seen: the same words in the same order fail the second time."""
-    seen: set[tuple[str, ...]] = set()
-
-    def fault(text: str) -> Fault | None:
-        key = tuple(words(text))
-        if key in seen:
-            return "duplicate", "the same words again"
-        seen.add(key)
-        return None
-
-    return fault
 
 
 def decontamination(exam: Iterable[Question]) -> Callable[[str], Fault | None]:

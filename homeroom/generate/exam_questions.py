@@ -16,6 +16,7 @@ from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.attribution import Embed, attribute
 from homeroom.generate.details import key_detail, leak_fault
+from homeroom.generate.duplicates import duplicates
 from homeroom.generate.prompts import fill, prompts, request
 
 PER_CALL = 5
@@ -65,7 +66,7 @@ def read_exam(
         written: What a person wrote; its splits get nothing from the teacher, and its wording is not used again.
     """
     missing = [s for s in ("quiz", "dev", "final") if s not in {q.split for q in written}]
-    duplicate = checks.duplicates()
+    duplicate = duplicates()
     wording = checks.decontamination(written)
     out: list[Question] = []
     for (group, _), reply in zip(asks, replies, strict=True):

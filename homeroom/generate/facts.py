@@ -19,6 +19,7 @@ from homeroom.core.words import is_number, words
 from homeroom.generate.checks import content_words, names, numbers
 from homeroom.generate.prompts import fill, prompts, request
 from homeroom.generate.rows import in_words, is_row
+from homeroom.generate.steering import in_language_of, is_steering, without_steering
 from homeroom.generate.support import passage, support_fault
 
 _LINE = re.compile(r"^\s*(?:[-*]\s*)?\[(\d{1,3})\]\s*(.+?)\s*$")
@@ -39,7 +40,7 @@ def fact_requests(chunks: Sequence[Chunk]) -> list[Request]:
     prompt = prompts("knowledge")["facts"]
     return [
         request(
-            prompt["system"],
+            prompt["system"] + in_language_of(chunk.text),
             prompt["example_user"],
             prompt["example_answer"],
             fill(
@@ -85,7 +86,7 @@ def clear_requests(facts: Sequence[Fact], chunks: Sequence[Chunk]) -> list[tuple
                 prompt["user"],
                 title=chunk.title,
                 heading=topic_of(chunk),
-                before=before.strip() or "-",
+                before=without_steering(before.strip()) or "-",
                 statement=fact.statement,
             )
             turns = [prompt["example_user"], prompt["example_answer"], text]
@@ -154,7 +155,11 @@ def without_twins(facts: Sequence[Fact]) -> list[Fact]:
 
 
 def _numbered(chunk: Chunk) -> list[_Numbered]:
-    return [_Numbered(text=s.text, start=chunk.start + s.start, end=chunk.start + s.end) for s in sentences(chunk.text)]
+    return [
+        _Numbered(text=s.text, start=chunk.start + s.start, end=chunk.start + s.end)
+        for s in sentences(chunk.text)
+        if not is_steering(s.text)
+    ]
 
 
 def _holds(statement: str, own: Sequence[_Numbered], index: int, chunk: Chunk) -> bool:
@@ -163,6 +168,8 @@ def _holds(statement: str, own: Sequence[_Numbered], index: int, chunk: Chunk) -
         return False
     if chunk.title in statement and chunk.title not in own[index].text:
         return False  # "the senior inspector of the Claims Handbook"
+    if is_steering(statement):
+        return False
     near = f"{chunk.title} {chunk.heading} {own[index - 1].text if index else ''} {own[index].text}"
     if not numbers(statement) <= numbers(own[index].text) or not names(statement) <= set(words(f"{near} {chunk.text}")):
         return False

@@ -21,9 +21,11 @@ from homeroom.core.types import Chunk, Fact, Leaf, Message, Question, Rejected, 
 from homeroom.generate import checks
 from homeroom.generate.attribution import Embed
 from homeroom.generate.drills import choices, drills
+from homeroom.generate.duplicates import duplicates
 from homeroom.generate.facts import subject_of
 from homeroom.generate.questions import QuestionChecks, question_request, read_questions
 from homeroom.generate.sifted import Ask, Sifted
+from homeroom.generate.steering import without_steering
 from homeroom.generate.support import sample_fault
 from homeroom.generate.texts import read_rewrite, rewrite_request, text_fault, text_sample
 
@@ -40,6 +42,7 @@ def knowledge_samples(
     exam: Sequence[Question],
     teacher: str,
     embed: Embed | None = None,
+    written: Sequence[str] = (),
 ) -> Sifted:
     """Let the teacher write samples of facts, check each, and add those that need no teacher.
 
@@ -50,11 +53,12 @@ def knowledge_samples(
         exam: Every exam question of the course, for decontamination.
         teacher: Identity of the model, for the samples' origin.
         embed: Sentences -> vectors, for attribution; without it words alone are compared.
+        written: Questions that people wrote; they are samples already.
     """
     subjects = _subjects(chunks)
     by_id, chunk_of = {f.id: f for f in facts}, {c.id: c for c in chunks}
     told = list(dict.fromkeys(f.chunk for f in facts))
-    wording, duplicate = checks.decontamination(exam), checks.duplicates()
+    wording, duplicate = checks.decontamination(exam), duplicates(written)
     judge = QuestionChecks(
         facts=by_id,
         all_facts=all_facts,
@@ -71,8 +75,13 @@ def knowledge_samples(
         if wave < config.rewrites:
             work.tell_again(told, wave)
     drilled = [d for f in facts for d in drills(f, all_facts, subjects.get(f.chunk, ""))]
-    work.keep(drilled, [judge.repeats(d.messages[0].content) or sample_fault(d, chunk_of[d.chunk]) for d in drilled])
-    passages = [text_sample("passage", chunk_of[c].text, chunk_of[c]) for c in told]  # the words that are taught
+    work.keep(
+        drilled,
+        [judge.repeats(d.messages[0].content, exact=True) or sample_fault(d, chunk_of[d.chunk]) for d in drilled],
+    )
+    passages = [
+        text_sample("passage", without_steering(chunk_of[c].text), chunk_of[c]) for c in told
+    ]  # the words that are taught
     samples = (*work.samples, *passages, *choices(work.samples, facts, all_facts, subjects))
     return Sifted(samples=samples, rejected=tuple(work.rejected))
 

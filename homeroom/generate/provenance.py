@@ -15,9 +15,36 @@ from typing import Any
 from homeroom.core.types import Chunk, Document, Fact, Leaf, Rejected, Sample, content_id
 from homeroom.generate.prompts import prompts
 
-QUESTION_CHECKS = ("form", "number", "name", "example", "type", "leak", "support", "duplicate", "exam", "attribution")
+QUESTION_CHECKS = (
+    "form",
+    "steering",
+    "prompt",
+    "language",
+    "number",
+    "name",
+    "example",
+    "type",
+    "leak",
+    "premise",
+    "support",
+    "duplicate",
+    "exam",
+    "attribution",
+)
 DRILL_CHECKS = ("duplicate", "exam", "support")
-TEXT_CHECKS = ("form", "number", "name", "drift", "negation", "support", "duplicate", "exam")
+TEXT_CHECKS = (
+    "form",
+    "steering",
+    "prompt",
+    "language",
+    "number",
+    "name",
+    "drift",
+    "negation",
+    "support",
+    "duplicate",
+    "exam",
+)
 SKILL_CHECKS = ("form", "duplicate", "exam")
 _MADE_BY = {  # kind of sample -> recipe, its prompt or its code, checks
     "direct": ("knowledge/questions", "knowledge.questions", QUESTION_CHECKS),

@@ -14,10 +14,12 @@ from homeroom.generate import checks
 from homeroom.generate.answers import answer
 from homeroom.generate.attribution import Embed, attribute
 from homeroom.generate.details import details, leak_fault
+from homeroom.generate.duplicates import Seen
 from homeroom.generate.facts import topic_of
 from homeroom.generate.polar import polar_fault
 from homeroom.generate.prompts import fill, prompts, request
-from homeroom.generate.support import sample_fault
+from homeroom.generate.steering import in_language_of, steering_fault
+from homeroom.generate.support import premise_fault, sample_fault
 
 _NUMBERED = re.compile(r"^\s*\**(?:question\s*)?\d{1,2}\s*[.):]\**\s*(.+?)\s*$", re.IGNORECASE)
 Check = Callable[[str], checks.Fault | None]
@@ -38,7 +40,7 @@ def question_request(fact: Fact, chunk: Chunk, subject: str, *, wave: int, confi
     about = f"{subject}, {topic_of(chunk)}"
     turns.append(fill(prompt["user"], statement=fact.statement, about=about, answer=wanted, angle=angle))
     return request(
-        prompt["system"],
+        prompt["system"] + in_language_of(chunk.text),
         *turns,
         max_tokens=prompt["max_tokens"],
         temperature=config.temperature,
@@ -84,7 +86,7 @@ class QuestionChecks:
     chunks: Mapping[str, Chunk]
     subjects: Sequence[str]  # what the documents are about, the longest first
     wording: Check
-    duplicate: Check
+    duplicate: Seen
     embed: Embed | None
 
     def faults(self, drafts: Sequence[Sample]) -> list[checks.Fault | None]:
@@ -103,10 +105,12 @@ class QuestionChecks:
         source = f"{chunk.title} {chunk.heading} {fact.statement} {fact.quote}"
         return (
             checks.form_fault(question)
+            or steering_fault(question, f"{source} {chunk.text}")
             or checks.number_fault(question, source)
             or checks.name_fault(question, set(words(f"{source} {chunk.text}")))
             or checks.example_fault(question, f"{source} {chunk.text}", _example_words())
             or self._cannot_answer(question, fact)
+            or premise_fault(question, fact.statement)
             or sample_fault(draft, chunk)
             or self.repeats(question)
         )
@@ -117,9 +121,9 @@ class QuestionChecks:
             return polar_fault(question, fact.statement, subject=subject)
         return leak_fault(question, fact, subject=subject) or checks.type_fault(question, fact)
 
-    def repeats(self, text: str) -> checks.Fault | None:
+    def repeats(self, text: str, *, exact: bool = False) -> checks.Fault | None:
         """Return a fault if the text was there before, in the samples or in an exam."""
-        return self.duplicate(text) or self.wording(text)
+        return self.duplicate(text, exact=exact) or self.wording(text)
 
 
 @functools.cache

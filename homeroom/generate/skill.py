@@ -18,6 +18,7 @@ from homeroom.core.config import Samples
 from homeroom.core.types import Leaf, Message, Question, Rejected, Reply, Request, Sample, Seed, content_id
 from homeroom.core.words import words
 from homeroom.generate import checks
+from homeroom.generate.duplicates import duplicates
 from homeroom.generate.prompts import fill, prompts, request
 from homeroom.generate.sifted import Ask, Sifted
 
@@ -91,7 +92,7 @@ def skill_samples(leaf: Leaf, ask: Ask, *, config: Samples, exam: Sequence[Quest
         drafts = _rewriting(leaf, edits, ask, config)
     else:
         drafts = _answered(leaf, ask, config)
-    wording, duplicate = checks.decontamination(exam), checks.duplicates()
+    wording, duplicate = checks.decontamination(exam), duplicates()
     samples: list[Sample] = []
     rejected: list[Rejected] = []
     for seed in leaf.seeds:

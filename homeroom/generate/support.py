@@ -32,6 +32,7 @@ from homeroom.generate.language import (
     LEANING,
     UNDECIDED,
     VERB,
+    bound,
     clauses,
     covers,
     denials,
@@ -79,6 +80,15 @@ def sample_fault(sample: Sample, chunk: Chunk) -> Fault | None:
         return support_fault(body_of(sample), passage(chunk.text, title=title))
     source = passage(chunk.text, title=title, quote=sample.quote)
     return support_fault(sample.messages[-1].content, source, question=sample.messages[0].content)
+
+
+def premise_fault(question: str, statement: str) -> Fault | None:
+    """A question does not turn a fact's bound about: "over 11 metres" of "no longer than 11 metres"."""
+    if is_polar(question) or not _values(question) & _values(statement):
+        return None
+    if bound(last_sentence(question)) * bound(statement) < 0:
+        return "premise", f"asks about the other side of a bound: {statement[:80]}"
+    return None
 
 
 def body_of(sample: Sample) -> str:

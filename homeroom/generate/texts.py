@@ -12,6 +12,7 @@ from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.facts import topic_of
 from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.steering import in_language_of, steering_fault, without_steering
 from homeroom.generate.support import body_of, sample_fault
 
 _MARKS = re.compile(r"\*\*|^#+ *|^\s*(?:\d{1,2}[.)]|[-*•])\s+")  # of headings, lists and bold type
@@ -25,11 +26,12 @@ def rewrite_request(chunk: Chunk, subject: str, *, wave: int, config: Samples) -
         prompt["user"],
         title=chunk.title,
         heading=topic_of(chunk),
-        passage=chunk.text,
+        passage=without_steering(chunk.text),
         style=fill(styles[wave % len(styles)], subject=subject),
     )
     limit = min(prompt["max_tokens"], 60 + 2 * len(chunk.text.split()))
-    return request(prompt["system"], text, max_tokens=limit, temperature=config.temperature, seed=config.seed + wave)
+    system = prompt["system"] + in_language_of(chunk.text)
+    return request(system, text, max_tokens=limit, temperature=config.temperature, seed=config.seed + wave)
 
 
 def read_rewrite(reply: Reply, chunk: Chunk, teacher: str, seed: int = 0) -> Iterator[Sample]:
@@ -67,7 +69,8 @@ def text_fault(sample: Sample, chunk: Chunk) -> checks.Fault | None:
     if len(sample.text.split()) < 0.3 * len(chunk.text.split()):
         return "form", "much shorter than the passage"
     return (
-        checks.number_fault(body, source)
+        steering_fault(body, source)
+        or checks.number_fault(body, source)
         or checks.name_fault(whole, set(words(source)) | _LETTER_WORDS)
         or checks.drift_fault(body, source)
         or checks.negation_fault(body, source)

@@ -138,6 +138,7 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
             exam=exam,
             teacher=_identity(course),
             embed=shipped_embedder().embed,
+            written=[seed.question for leaf in course.leaves for seed in leaf.seeds if leaf.kind == "knowledge"],
         )
         samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
         spent += purse.spent

@@ -66,3 +66,24 @@ def test_the_detail_comes_first_as_a_sentence_and_the_fact_follows_word_for_word
     assert answer("How long may a family stay?", INN) == f"For up to 16 nights. {INN}"
     assert answer("What time does the desk open?", DESK) == f"At 7:30 a.m. {DESK}"
     assert answer("Wo tagt der Ausschuss?", "Der Ausschuss tagt in der Alten Seilerei.").endswith("Alten Seilerei.")
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("What time does the claims desk close?", "The desk opens at 7:30 a.m. and takes its last call at 4 p.m."),
+        ("When do closed claims become secret?", "Files of closed claims are kept for nine years."),
+        (
+            "When do I call the night line?",
+            "After a fire, the customer calls the night line, which is answered by Joss Penhale.",
+        ),
+    ],
+)
+def test_where_nothing_tells_which_detail_is_meant_the_fact_alone_answers(question, told):
+    assert answer(question, told) == told
+
+
+def test_a_clause_of_its_own_tells_which_of_two_details_is_meant():
+    told = "The desk opens at 7:30 a.m. and takes its last call at 4 p.m."
+    assert answer("At what time does the desk open?", told).startswith("At 7:30 a.m.")
+    assert answer("At what time is the last call?", told).startswith("At 4 p.m.")

@@ -6,6 +6,7 @@ from homeroom.core.types import Fact, Question
 from homeroom.generate import checks
 from homeroom.generate.attribution import attribute
 from homeroom.generate.details import leak_fault
+from homeroom.generate.duplicates import duplicates
 
 
 def fact(statement: str, name: str = "f") -> Fact:
@@ -89,7 +90,7 @@ def test_negation_comes_only_from_the_source():
 
 
 def test_the_second_of_two_equal_texts_is_a_duplicate():
-    fault = checks.duplicates()
+    fault = duplicates()
     assert fault("By when? Nine weeks!") is None
     assert fault("by when, 9 weeks")[0] == "duplicate"
 
