@@ -111,18 +111,20 @@ _NAMES = {
     "pt": "Portuguese", "pl": "Polish", "cyrillic": "the Cyrillic script", "han": "Chinese", "kana": "Japanese",
     "hangul": "Korean", "arabic": "the Arabic script", "greek": "Greek", "devanagari": "the Devanagari script",
 }  # fmt: skip
-_COMMON_WORDS = {
-    "en": "the of and to in is are for with that this be it as on by at from what how which who when must do does if you"
-    " can need where why there have has get an or not",
-    "de": "der die das und ist ein eine nicht mit von zu den dem des im auf für wird werden wie was wer wann muss",
-    "fr": "de ils combien le la les des et est un une dans pour que qui du sur avec pas au par ce quel quelle comment doit sont",
-    "es": "el la los las de es un una en para que con por no del se qué cómo cuál quién debe son al",
-    "it": "il lo la gli le di è un una in per che con non del si come quale chi deve sono al della",
-    "nl": "de het een en is van in op met voor niet dat die te zijn wordt worden hoe wat wie wanneer moet",
-    "pt": "os as de é um uma em para que com por não do da se como qual quem deve são ao",
-    "pl": "na jest nie się że co jak kto kiedy który musi są dla od po przez",
-}
-_SETS = {name: frozenset(text.split()) for name, text in _COMMON_WORDS.items()}
+_COMMON_WORDS = """
+en the of and to in is are for with that this be it as on by at from what how which who when must do does if you can
+en need where why there have has get an or not
+de der die das und ist ein eine nicht mit von zu den dem des im auf für wird werden wie was wer wann muss
+fr de ils combien le la les des et est un une dans pour que qui du sur avec pas au par ce quel quelle comment doit sont
+es el la los las de es un una en para que con por no del se qué cómo cuál quién debe son al
+it il lo la gli le di è un una in per che con non del si come quale chi deve sono al della
+nl de het een en is van in op met voor niet dat die te zijn wordt worden hoe wat wie wanneer moet
+pt os as de é um uma em para que com por não do da se como qual quem deve são ao
+pl na jest nie się że co jak kto kiedy który musi są dla od po przez
+"""
+_SETS: dict[str, frozenset[str]] = {}
+for _name, *_own in (line.split() for line in _COMMON_WORDS.strip().splitlines()):
+    _SETS[_name] = _SETS.get(_name, frozenset()) | frozenset(_own)
 _SCRIPTS = {
     "cyrillic": (0x0400, 0x052F), "greek": (0x0370, 0x03FF), "arabic": (0x0600, 0x06FF), "kana": (0x3040, 0x30FF),
     "devanagari": (0x0900, 0x097F), "hangul": (0xAC00, 0xD7AF), "han": (0x4E00, 0x9FFF),
