@@ -1,9 +1,8 @@
 """The recipe for skills: new tasks in the form of the person's examples, answered and checked.
 
-Two ways. Where every example rewrites its context by exchanging words (a house style, plain language, terms of art),
-the examples themselves say which words become which. Then the teacher only writes new texts that contain those words,
-and code makes the exchange: no answer can be wrong. For any other skill the teacher invents tasks (a
-`grounded` one gets a new context each) and answers them with the person's examples before it.
+Where every example rewrites its context by exchanging words (a house style, plain language, terms of art), the examples
+themselves say which words become which. Then the teacher only writes new texts that contain those words, and code makes
+the exchange: no answer can be wrong. Any other skill is taught by new tasks, grounded or freeform: see `tasks.py`.
 """
 
 from __future__ import annotations
@@ -12,17 +11,18 @@ import difflib
 import random
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homeroom.core.config import Samples
-from homeroom.core.types import Leaf, Message, Question, Rejected, Reply, Request, Sample, Seed, content_id
+from homeroom.core.types import Leaf, Message, Question, Rejected, Request, Sample, Seed, content_id
 from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.duplicates import duplicates
 from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.provenance import version_of
 from homeroom.generate.sifted import Ask, Sifted
+from homeroom.generate.tasks import Draft, gather, lines_of, rounds
 
-_LINE = re.compile(r"^\s*(?:\d{1,2}\s*[.):]|[-*])\s*(.+?)\s*$")
 _WORDS = re.compile(r"\s+|[\w'’-]+|[^\w\s]")
 PER_CALL = 8  # texts asked for at once
 
@@ -87,25 +87,28 @@ def skill_samples(leaf: Leaf, ask: Ask, *, config: Samples, exam: Sequence[Quest
         ask: Puts requests to the teacher; None for a reply that the budget no longer allowed.
         exam: Every exam question of the course, for decontamination.
     """
-    edits = edits_of(leaf.seeds)
-    if edits:
-        drafts = _rewriting(leaf, edits, ask, config)
-    else:
-        drafts = _answered(leaf, ask, config)
     wording, duplicate = checks.decontamination(exam), duplicates()
     samples: list[Sample] = []
     rejected: list[Rejected] = []
     for seed in leaf.seeds:
         duplicate(seed.context or seed.question)  # a teacher that copies an example has made nothing new
         samples.append(_sample(leaf, seed, kind="seed", teacher=""))
-    for seed, fault in drafts:
-        sample = _sample(leaf, seed, kind="skill", teacher=teacher)
-        body = seed.context or seed.question
-        fault = fault or duplicate(body) or wording(body) or _form_fault(seed, leaf)
+    edits = edits_of(leaf.seeds)
+    recipe = "exchange" if edits else "grounded" if leaf.kind == "grounded_skill" else "freeform"
+
+    def accept(draft: Draft) -> bool:
+        made = _sample(leaf, draft.task, kind="skill", teacher=teacher)
+        made = replace(made, recipe=f"skill/{recipe}@{version_of('skill')}", seed=draft.seed)
+        body = draft.task.context or draft.task.question
+        fault = draft.fault or duplicate(body) or wording(body) or _form_fault(draft.task, leaf)
         if fault:
-            rejected.append(Rejected(sample=sample, check=fault[0], reason=fault[1]))
-        elif len(samples) < config.skill_samples + len(leaf.seeds):
-            samples.append(sample)
+            rejected.append(Rejected(sample=made, check=fault[0], reason=fault[1]))
+        else:
+            samples.append(made)
+        return fault is None
+
+    drafts = iter([_rewriting(leaf, edits, ask, config)]) if edits else rounds(leaf, ask, config=config)
+    gather(drafts, accept, wanted=config.skill_samples)
     return Sifted(samples=tuple(samples), rejected=tuple(rejected))
 
 
@@ -134,7 +137,7 @@ def _form_fault(seed: Seed, leaf: Leaf) -> checks.Fault | None:
 # -- skills that exchange words ----------------------------------------------------------------------------------
 
 
-def _rewriting(leaf: Leaf, edits: Sequence[Edit], ask: Ask, config: Samples) -> list[tuple[Seed, checks.Fault | None]]:
+def _rewriting(leaf: Leaf, edits: Sequence[Edit], ask: Ask, config: Samples) -> list[Draft]:
     prompt = prompts("skill")["texts"]
     asks = list(_text_asks(leaf, edits, config))
     instructions = _instructions(leaf, ask, config)
@@ -142,14 +145,15 @@ def _rewriting(leaf: Leaf, edits: Sequence[Edit], ask: Ask, config: Samples) -> 
     texts: list[tuple[str, checks.Fault | None]] = []
     for (edit, request_), reply in zip(asks, ask([r for _, r in asks]), strict=True):
         del request_
-        for line in _lines(reply):
+        for line in lines_of(reply):
             texts.append((line, _text_fault(line, edit, prompt)))
     good = [t for t, fault in texts if fault is None]
     pairs = [(f"{a} {b}", None) for a, b in zip(good, _shuffled(good, chance), strict=True) if a != b]
     chance.shuffle(pairs)
     out = []
     for text, fault in texts + pairs[: len(good) // 4]:
-        out.append((Seed(question=chance.choice(instructions), context=text, answer=rewrite(text, edits)), fault))
+        task = Seed(question=chance.choice(instructions), context=text, answer=rewrite(text, edits))
+        out.append(Draft(task=task, fault=fault, seed=config.seed))
     chance.shuffle(out)
     return out
 
@@ -203,7 +207,9 @@ def _instructions(leaf: Leaf, ask: Ask, config: Samples) -> list[str]:
         for turn in range(2)
     ]
     known = checks.content_words(" ".join(own))
-    lines = [re.sub(r"^\W*(?:number )?\d+\W+", "", line, flags=re.IGNORECASE) for r in ask(asked) for line in _lines(r)]
+    lines = [
+        re.sub(r"^\W*(?:number )?\d+\W+", "", line, flags=re.IGNORECASE) for r in ask(asked) for line in lines_of(r)
+    ]
     new = [t for t in lines if 3 <= len(t.split()) <= 25 and len(checks.content_words(t) & known) >= 2]
     return own + list(dict.fromkeys(new))
 
@@ -220,59 +226,3 @@ def _shuffled(items: Sequence[str], chance: random.Random) -> list[str]:
     out = list(items)
     chance.shuffle(out)
     return out
-
-
-def _lines(reply: Reply | None) -> list[str]:
-    if reply is None:
-        return []
-    lines = reply.text.splitlines()
-    if reply.finish_reason == "length":
-        lines = lines[:-1]
-    return [m[1].strip().strip('"').strip("*- ") for line in lines if (m := _LINE.match(line))]
-
-
-# -- any other skill ---------------------------------------------------------------------------------------------
-
-
-def _answered(leaf: Leaf, ask: Ask, config: Samples) -> list[tuple[Seed, checks.Fault | None]]:
-    grounded = leaf.kind == "grounded_skill"
-    prompt = prompts("skill")["contexts" if grounded else "tasks"]
-    chance = random.Random(config.seed)
-    num_asks = -(-config.skill_samples * 3 // (2 * (3 if grounded else 5)))
-    asked = []
-    for turn in range(num_asks):
-        shown = chance.sample(list(leaf.seeds), min(4, len(leaf.seeds)))
-        listed = "\n".join(f"- {' '.join((s.context if grounded else s.question).split())}" for s in shown)
-        text = fill(prompt["user"], task=leaf.task or "as in the examples", examples=listed)
-        asked.append(
-            request(prompt["system"], text, max_tokens=prompt["max_tokens"], temperature=0.9, seed=config.seed + turn)
-        )
-    lines = [line for reply in ask(asked) for line in _lines(reply)]
-    tasks = [
-        Seed(
-            question=chance.choice(leaf.seeds).question if grounded else line,
-            context=line if grounded else "",
-            answer="-",
-        )
-        for line in dict.fromkeys(lines)
-    ]
-    replies = ask([_answer_request(leaf, task, chance) for task in tasks])
-    return [
-        (Seed(question=t.question, context=t.context, answer=r.text.strip()), _cut_fault(r))
-        for t, r in zip(tasks, replies, strict=True)
-        if r is not None
-    ]
-
-
-def _cut_fault(reply: Reply) -> checks.Fault | None:
-    return ("form", "the answer was cut off") if reply.finish_reason == "length" else None
-
-
-def _answer_request(leaf: Leaf, task: Seed, chance: random.Random) -> Request:
-    prompt = prompts("skill")["answers"]
-    turns = []
-    for seed in chance.sample(list(leaf.seeds), min(3, len(leaf.seeds))):
-        turns += [f"{seed.question}\n\n{seed.context}".strip(), seed.answer]
-    turns.append(f"{task.question}\n\n{task.context}".strip())
-    system = fill(prompt["system"], task=leaf.task or "answer the task")
-    return request(system, *turns, max_tokens=prompt["max_tokens"])
