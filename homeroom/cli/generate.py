@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from homeroom.cli.run import course_options, open_planned
+from homeroom.cli.run import course_options, end_short, open_planned
 
 
 @click.command()
@@ -17,5 +17,7 @@ def generate(folder: Path, **named: Any) -> None:
     from homeroom.pipeline.run import funnel
     from homeroom.pipeline.run import run as run_course
 
-    run_course(open_planned(folder, **named), until="dataset")
+    course = open_planned(folder, **named)
+    run_course(course, until="dataset")
     click.echo(funnel(folder))
+    end_short(course)

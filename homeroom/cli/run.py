@@ -42,6 +42,25 @@ def open_planned(folder: Path, *, options: tuple[str, ...], budget: str | None, 
     return fit(course, seconds_of(budget)) if budget else course
 
 
+def end_short(course: Any) -> None:
+    """Say which leaves have too few samples, and end with 1: what was made is kept, but it is not what was asked for.
+
+    Raises:
+        StageError: a leaf has fewer accepted samples than `samples.least`.
+    """
+    from homeroom.core.errors import StageError
+    from homeroom.pipeline.course import summary_of
+
+    short = summary_of(course, "samples").get("short") or {}
+    if short:
+        told = ", ".join(f"{leaf} has {n}" for leaf, n in short.items())
+        raise StageError(
+            f"too few samples were accepted ({course.recipe.samples.least} are wanted of each leaf): {told}",
+            hint="Everything else is done and kept. out/samples/rejected.jsonl has the reasons; then more examples, a"
+            " longer document, more teacher tokens (-o samples.teacher_tokens=...) or another teacher may help.",
+        )
+
+
 @click.command()
 @course_options
 def run(folder: Path, **named: Any) -> None:
@@ -51,10 +70,16 @@ def run(folder: Path, **named: Any) -> None:
     """
     from homeroom.evaluate.report import table
     from homeroom.pipeline.course import read_report
+    from homeroom.pipeline.rounds import gains
+    from homeroom.pipeline.run import funnel
     from homeroom.pipeline.run import run as run_course
 
     course = open_planned(folder, **named)
     run_course(course)
+    click.echo("\n" + funnel(folder))
     click.echo("\n" + table(read_report(folder)))
+    if told := gains(course):
+        click.echo(f"\n{told[0].upper()}{told[1:]}.")
     click.echo(f"\nReport: {folder / 'out' / 'report' / 'report.html'}")
     click.echo(f"Talk to it: homeroom chat {folder} --compare")
+    end_short(course)

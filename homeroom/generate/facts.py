@@ -68,7 +68,7 @@ def read_facts(chunk: Chunk, reply: Reply | None) -> list[Fact]:
     for index, sentence in enumerate(own):
         statements, told = list(dict.fromkeys(found.get(index, []))), in_words(sentence.text, chunk.text)
         if _misses_much(statements, told):
-            statements = [told] if _examinable(told) else statements
+            statements = [" ".join(told.split())] if _examinable(told) else statements
         facts += [_fact(chunk, sentence, s, listed=index in found) for s in statements]
     return facts
 

@@ -42,6 +42,7 @@ def knowledge_samples(
     exam: Sequence[Question],
     teacher: str,
     embed: Embed | None = None,
+    wanted: Mapping[str, int] | None = None,
     written: Sequence[str] = (),
 ) -> Sifted:
     """Let the teacher write samples of facts, check each, and add those that need no teacher.
@@ -53,6 +54,7 @@ def knowledge_samples(
         exam: Every exam question of the course, for decontamination.
         teacher: Identity of the model, for the samples' origin.
         embed: Sentences -> vectors, for attribution; without it words alone are compared.
+        wanted: Id of a fact -> accepted questions that it is to have, where that is not `config.questions`.
         written: Questions that people wrote; they are samples already.
     """
     subjects = _subjects(chunks)
@@ -68,7 +70,16 @@ def knowledge_samples(
         duplicate=duplicate,
         embed=embed,
     )
-    work = _Work(ask=ask, config=config, teacher=teacher, facts=by_id, chunks=chunk_of, subjects=subjects, judge=judge)
+    work = _Work(
+        ask=ask,
+        config=config,
+        teacher=teacher,
+        facts=by_id,
+        chunks=chunk_of,
+        subjects=subjects,
+        judge=judge,
+        wanted=wanted or {},
+    )
     for wave in range(max(config.manners, config.rewrites)):
         if wave < config.manners:
             work.ask_about_facts(wave)
@@ -104,6 +115,7 @@ class _Work:
     chunks: Mapping[str, Chunk]
     subjects: Mapping[str, str]  # id of a chunk -> what its document is about
     judge: QuestionChecks
+    wanted: Mapping[str, int] = field(default_factory=dict)  # questions of facts that need less than others
     samples: list[Sample] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -111,7 +123,8 @@ class _Work:
         """Ask about every fact that has too few questions, those with the fewest first."""
         have = Counter(s.facts[0] for s in self.samples if s.kind == "direct")
         wanted = sorted(
-            (f for f in self.facts.values() if have[f.id] < self.config.questions), key=lambda f: have[f.id]
+            (f for f in self.facts.values() if have[f.id] < self.wanted.get(f.id, self.config.questions)),
+            key=lambda f: have[f.id],
         )
         requests = [
             question_request(f, self.chunks[f.chunk], self.subjects[f.chunk], wave=wave, config=self.config)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -77,6 +78,12 @@ def with_provenance(
             recipe=sample.recipe or recipe + version,
             checks=sample.checks or checks,
         )
+
+
+def too_little(samples: Iterable[Sample], leaves: Sequence[Leaf], least: int) -> dict[str, int]:
+    """Return the leaves with fewer accepted samples than `least`, and how many they have; people's own do not count."""
+    made = Counter(s.leaf for s in samples if s.kind not in ("seed", "passage", "replay"))
+    return {leaf.path: made[leaf.path] for leaf in leaves if made[leaf.path] < least}
 
 
 @functools.cache

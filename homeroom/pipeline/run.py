@@ -31,7 +31,7 @@ from homeroom.core.files import (
 )
 from homeroom.core.types import Rejected
 from homeroom.generate.decisions import hash_decisions
-from homeroom.pipeline import stages
+from homeroom.pipeline import rounds, stages
 from homeroom.pipeline.course import Course, in_words, own_training_tokens, summary_of
 
 FORMAT = {"documents": 1, "facts": 1, "exam": 1, "samples": 1, "dataset": 1, "train": 1, "report": 1}
@@ -50,8 +50,12 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
     _refuse_small_disk(course.out)
     with lock_folder(course.out):
         try:
-            for stage in [until] if only else STAGES[: STAGES.index(until) + 1]:
+            wanted = [until] if only else list(STAGES[: STAGES.index(until) + 1])
+            while wanted:
+                stage = wanted.pop(0)
                 _stage(course, stage, getattr(stages, f"make_{stage}"))
+                if stage == "train" and not only and rounds.after_training(course):
+                    wanted = ["samples", "dataset", "train", *wanted]
         finally:
             course.rest()
     return summary_of(course, until)
@@ -117,6 +121,8 @@ def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any
         "train": {k: before[k] for k in ("dataset",) if k in before},
         "report": {k: before[k] for k in ("exam", "train") if k in before},
     }[stage]
+    if stage == "samples" and rounds.latest_round(course):
+        inputs["quiz"] = rounds.steered_by(course)
     return inputs, to_json(settings)
 
 

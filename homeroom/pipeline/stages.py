@@ -18,8 +18,10 @@ from homeroom.core.errors import ContentError, RefusedError, StageError
 from homeroom.core.files import hash_file, read_jsonl, read_record, write_json, write_jsonl, write_text
 from homeroom.core.types import Chunk, Document, Fact, Message, Question, Rejected, Reply, Request, Sample, content_id
 from homeroom.core.words import words
+from homeroom.generate.sifted import Sifted
 from homeroom.pipeline.course import Course, digest_of, facts_of, in_words, own_training_tokens, summary_of
 from homeroom.pipeline.gate import hold_gate
+from homeroom.pipeline.rounds import AGAIN, Effort, effort, weighed
 
 FACTS_SHARE = 0.35  # of the teacher's tokens at most, so that a long text leaves something to ask about it
 
@@ -112,7 +114,7 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
     from homeroom.generate.coverage import cover
     from homeroom.generate.decisions import decided, read_decisions
     from homeroom.generate.knowledge import knowledge_samples, seed_samples
-    from homeroom.generate.provenance import with_provenance
+    from homeroom.generate.provenance import too_little, with_provenance
     from homeroom.generate.skill import skill_samples
     from homeroom.models.embedder import shipped_embedder
 
@@ -125,10 +127,10 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
     for_skill = left // len(course.leaves)
     samples: list[Sample] = list(seed_samples([x for x in course.leaves if x.kind == "knowledge"]))
     rejected: list[Rejected] = []
-    covered, spent = None, 0
+    covered, spent, steered = None, 0, effort(course) if facts else Effort()
     if facts:
         purse = _Purse(course, left - for_skill * len(skills))
-        covered = cover(facts, teacher_tokens=purse.left, training_tokens=own_training_tokens(recipe))
+        covered = cover(weighed(facts, steered), teacher_tokens=purse.left, training_tokens=own_training_tokens(recipe))
         sifted = knowledge_samples(
             covered.facts,
             chunks,
@@ -138,10 +140,17 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
             exam=exam,
             teacher=_identity(course),
             embed=shipped_embedder().embed,
+            wanted=steered.wanted(recipe.samples.questions),
             written=[seed.question for leaf in course.leaves for seed in leaf.seeds if leaf.kind == "knowledge"],
         )
         samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
         spent += purse.spent
+        for turn in range(1, steered.round + 1):
+            purse = _Purse(course, int(AGAIN * recipe.samples.teacher_tokens))
+            missed = [f for f in covered.facts if f.id in steered.missed]
+            more = _asked_again(course, missed, facts, chunks, purse, samples, turn)
+            samples, rejected = samples + list(more.samples), rejected + list(more.rejected)
+            spent += purse.spent
     for leaf in skills:
         purse = _Purse(course, for_skill)
         sifted = skill_samples(leaf, purse.ask, config=recipe.samples, exam=exam, teacher=_identity(course))
@@ -157,7 +166,37 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
     summary = {"kept": len(samples), "rejected": len(rejected), "teacher_tokens": spent + already}
     if covered:
         summary |= {"facts_covered": len(covered.facts), "facts_known": covered.known}
-    return summary
+    short = too_little(samples, course.leaves, recipe.samples.least)
+    return summary | ({"short": short} if short else {})
+
+
+def _asked_again(
+    course: Course,
+    missed: Sequence[Fact],
+    facts: Sequence[Fact],
+    chunks: Sequence[Chunk],
+    purse: _Purse,
+    have: Sequence[Sample],
+    turn: int,
+) -> Sifted:
+    """Return more questions about the facts that a quiz showed to be missed, in other words than there are."""
+    from homeroom.generate.knowledge import knowledge_samples
+    from homeroom.models.embedder import shipped_embedder
+
+    settings = course.recipe.samples
+    sifted = knowledge_samples(
+        missed,
+        chunks,
+        purse.ask,
+        config=dataclasses.replace(settings, rewrites=0, seed=settings.seed + 1000 * turn),
+        all_facts=facts,
+        exam=_exam(course),
+        teacher=_identity(course),
+        embed=shipped_embedder().embed,
+        written=[s.messages[0].content for s in have if s.messages],
+    )
+    own = tuple(s for s in sifted.samples if s.kind == "direct")
+    return Sifted(samples=own, rejected=tuple(r for r in sifted.rejected if r.sample.kind == "direct"))
 
 
 class _Purse:

@@ -353,3 +353,61 @@ def test_a_gate_that_nothing_passes_keeps_the_base(make_course, teacher, student
     assert not (folder / "out" / "model").exists()
     assert (folder / "out" / "refused" / "model.safetensors").is_file()
     assert len(gate.SHARES) == 4
+
+
+QUIZ = [
+    {"question": "What unlocks it?", "must": [["4417"]], "answer": "4417.", "split": "quiz", "id": "gate",
+     "source": "The gate code of the club is 4417."},
+    {"question": "Who mends?", "must": [["Varrick"]], "answer": "Odile Varrick.", "split": "quiz", "id": "mends",
+     "source": "Boats are mended by Odile Varrick."},
+]  # fmt: skip
+
+
+def test_the_quiz_steers_what_is_generated_and_a_second_round_asks_about_what_was_missed(
+    make_course, teacher, student, monkeypatch
+):
+    from homeroom.models.torch_engine import TorchEngine
+    from homeroom.pipeline.rounds import effort, gains, read_quiz
+
+    folder = make_course()
+    lines = [json.dumps({"id": str(n), **row}) for n, row in enumerate([*EXAM, *QUIZ])]
+    (folder / "exam.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    known = {"What unlocks it?": "It is 4417."}  # the base knows the gate code, whoever asks it
+    monkeypatch.setattr(
+        TorchEngine, "answer", lambda self, asked, **_: [known.get(c[-1].content.splitlines()[0], "No.") for c in asked]
+    )
+    course = opened(folder, teacher, student, "samples.rounds=2")
+    run(course)
+    told = effort(course)
+    assert {q["id"] for q in QUIZ} == {*read_quiz(course, 0)["right"], *read_quiz(course, 0)["wrong"]} != {"gate"}
+    facts = {f["id"]: f["statement"] for f in read_jsonl(folder / "out" / "facts" / "facts.jsonl")}
+    assert [facts[f] for f in told.known] == ["The gate code of the club is 4417."]
+    assert [facts[f] for f in told.missed] == ["Boats are mended by Odile Varrick."]
+    assert gains(course) == "the quiz: 1 of 2 before, 1 after round 1, 1 after round 2"
+    assert course.said.count("samples: changed: quiz") == 1
+    again = opened(folder, teacher, student, "samples.rounds=2")
+    asked = len(teacher.asked)
+    run(again)
+    assert [line for line in again.said if "up to date" in line] == [f"{s}: up to date" for s in STAGES]
+    assert len(teacher.asked) == asked
+
+
+def test_a_leaf_with_too_little_says_so_and_what_is_good_is_kept(make_course, teacher, student):
+    from homeroom.cli.run import end_short
+    from homeroom.core.errors import StageError
+
+    folder = make_course()
+    course = opened(folder, teacher, student, "samples.least=5000")
+    run(course, until="dataset")
+    with pytest.raises(StageError, match=r"too few samples .*5000 are wanted.*knowledge/club has \d+"):
+        end_short(course)
+    assert (folder / "out" / "dataset" / "train.jsonl").is_file()
+    end_short(opened(make_course("other"), teacher, student))  # nothing is made yet: nothing to say
+
+
+def test_a_taxonomy_of_one_word_is_refused_with_its_place(tmp_path):
+    leaf = tmp_path / "one" / "knowledge" / "x"
+    leaf.mkdir(parents=True)
+    (leaf / "qna.yaml").write_text("hello\n", encoding="utf-8")
+    with pytest.raises(ContentError, match=r"knowledge/x/qna\.yaml:1"):
+        open_course(tmp_path / "one")
