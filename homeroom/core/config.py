@@ -121,6 +121,7 @@ class Phase:
     weight_decay: float = 0.0
     step_tokens: int = 512  # read before each update
     checkpoint_minutes: float = 2.0
+    checkpoints_kept: int = 2  # of a run that is not finished; the newest may be torn by a power cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ record, and the tuned student as a Hugging Face folder.
 - `template.py`: samples -> tokens and which of them are learned. `batches.py`: the order of the data, and rows.
 - `attention.py`, `loss.py`: what makes it fast, each with a plain form beside it as its test.
 - `weights.py`, `precision.py`: float32 weights, AdamW, and what to compute in. `lora.py`: learn a small part only.
-- `gguf_export.py`: the tuned student as one file for llama.cpp and Ollama.
-- `checkpoints.py`, `stop.py`: stop and go on. `memory.py`, `allocator.py`: how much memory, and keeping hold of it.
+- `gguf_export.py`: the same as one file for llama.cpp and Ollama.
+- `checkpoints.py`, `stop.py`, `measured.py`: stop and go on, to the same weights. `rehearsal.py`, `memory.py`,
+  `allocator.py`: how long and how much memory, and keeping hold of it. `watch.py`: a run that goes wrong ends early.
+- `export.py`, `card.py`: the tuned student for other programs, and what is said of it.
 """

@@ -2,27 +2,28 @@
 
     out/checkpoints/step-000120/   state.safetensors (weights, AdamW)   cursor.json (step, counts, made from what)
 
-A checkpoint is written beside its place and renamed when complete; the newest two are kept, so one that a power cut
+A checkpoint is written beside its place and renamed when complete; the newest few are kept, so one that a power cut
 tore still leaves the one before. There is no random state to keep: the order of the data is a function of the seed and
 the step, and the student trains without dropout.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from homeroom.core.errors import ContentError, MachineError
+from homeroom.core.errors import ContentError, HomeroomError, MachineError
 from homeroom.core.files import free_gib, from_json, read_json, write_json
 from homeroom.train.weights import Weights
 
 FORMAT = 1
-KEPT = 2
 STATE, CURSOR = "state.safetensors", "cursor.json"
 
 
@@ -37,11 +38,30 @@ class Cursor:
     format: int = FORMAT
 
 
-def save_checkpoint(folder: Path, weights: Weights, cursor: Cursor) -> None:
-    """Write a checkpoint, whole or not at all, and drop all but the newest two.
+@contextlib.contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn a disk that is full, failing or read-only into an error that says so.
 
     Raises:
-        MachineError: the disk is too full; nothing was changed.
+        MachineError: in the place of an `OSError` that is not ours.
+    """
+    try:
+        yield
+    except HomeroomError:  # some of ours are OSErrors too
+        raise
+    except OSError as error:
+        raise MachineError(
+            f"cannot be written to ({error.strerror or error})",
+            where=str(error.filename or folder),
+            hint="Make room, or put the course where you may write, and run again: it goes on from its checkpoint.",
+        ) from error
+
+
+def save_checkpoint(folder: Path, weights: Weights, cursor: Cursor, *, keep: int = 2) -> None:
+    """Write a checkpoint, whole or not at all, and drop all but the newest `keep`.
+
+    Raises:
+        MachineError: the disk is full; the checkpoints that were there are still there.
     """
     tensors = {name: tensor.contiguous().cpu() for name, tensor in weights.state().items()}
     needed = sum(tensor.nbytes for tensor in tensors.values()) / 2**30
@@ -55,13 +75,21 @@ def save_checkpoint(folder: Path, weights: Weights, cursor: Cursor) -> None:
     temporary = folder / f".{place.name}.part"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(tensors, temporary / STATE)
-    with (temporary / STATE).open("rb+") as file:
-        os.fsync(file.fileno())
-    write_json(temporary / CURSOR, asdict(cursor))
+    try:
+        save_file(tensors, temporary / STATE)
+        with (temporary / STATE).open("rb+") as file:
+            os.fsync(file.fileno())
+        write_json(temporary / CURSOR, asdict(cursor))
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise MachineError(
+            f"a checkpoint could not be written ({error})",
+            where=str(folder),
+            hint="Make room and run again: it goes on from the last checkpoint.",
+        ) from None
     shutil.rmtree(place, ignore_errors=True)
     temporary.rename(place)
-    for old in _all(folder)[KEPT:]:
+    for old in _all(folder)[keep:]:
         shutil.rmtree(old, ignore_errors=True)
 
 

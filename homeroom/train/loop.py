@@ -1,6 +1,6 @@
 """The training loop: a student, samples and one phase of settings -> a tuned student, in one loop from top to bottom.
 
-    out/  metrics.jsonl  checkpoints/  final/
+    out/  measured.json  metrics.jsonl  checkpoints/  final/
 
 A run may be stopped at any moment (Ctrl-C, SIGTERM, kill -9, power) and started again with the same arguments: it goes
 on from its last checkpoint, and on a CPU ends with the same weights to the bit. `phases.py` runs several in a row.
@@ -12,34 +12,37 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
 from torch import Tensor
 
 from homeroom.core.config import Phase
-from homeroom.core.errors import ContentError
-from homeroom.core.files import hash_file, hash_folder, hash_value, read_jsonl, write_jsonl
+from homeroom.core.errors import ContentError, UsageError
+from homeroom.core.files import hash_file, hash_folder, hash_value, lock_folder, read_jsonl, write_jsonl
 from homeroom.core.types import Progress, Sample, no_progress
-from homeroom.models.student import Student, load_student, pick_device, save_student, use_cores
+from homeroom.models.student import Student, load_student, pick_device, save_student
 from homeroom.train import attention, lora
 from homeroom.train.allocator import steady_memory
 from homeroom.train.batches import Step, pack, passes, schedule
 from homeroom.train.blend import blend, check_share
-from homeroom.train.checkpoints import Cursor, load_checkpoint, save_checkpoint
+from homeroom.train.checkpoints import Cursor, load_checkpoint, save_checkpoint, writing_to
 from homeroom.train.freeze import freeze
 from homeroom.train.loss import plain_loss, row_loss
+from homeroom.train.measured import measure_once
 from homeroom.train.memory import check_memory
-from homeroom.train.precision import Choice, pick_dtype
+from homeroom.train.precision import Choice
+from homeroom.train.rehearsal import Expected, begin_peak, peak_gib, rehearse
 from homeroom.train.soft import with_soft_targets
 from homeroom.train.stop import StopSignals
 from homeroom.train.template import Encoded, encode_all
+from homeroom.train.watch import check_losses
 from homeroom.train.weights import Weights, diverged, learning_rate
 
 MAX_SAMPLE_TOKENS = 1024  # longer samples are cut; the student's own context may be less
 CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints: a slow disk gets fewer
-METRICS = "metrics.jsonl"
+METRICS, MEASURED = "metrics.jsonl", "measured.json"
 ENDS = 10  # steps that the first and the last loss are a mean of
 
 
@@ -59,6 +62,8 @@ class TrainResult:
     dtype: str
     dtype_reason: str
     packed: bool  # several samples a row; else one by one, for models whose layers would mix them
+    peak_gib: float = 0.0  # of memory, since this call began
+    expected: Expected = field(default_factory=Expected)  # what a rehearsal said before; empty for a run that went on
 
 
 def train(
@@ -84,43 +89,59 @@ def train(
 
     Raises:
         ContentError: there are no samples, or the student or a sample is faulty.
-        MachineError: too little memory or disk.
-        StageError: the loss is no longer a number.
+        MachineError: too little memory or disk, or `out` cannot be written to.
+        RefusedError: another run is at work in `out`.
+        StageError: the loss is no longer a number, runs away or does not fall.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written; SIGTERM likewise does what it did before.
     """
-    run = _prepare(student_path, samples, phase, seed, dtype, out)
+    with writing_to(out), lock_folder(out), steady_memory():
+        run = _prepare(student_path, samples, phase, seed, dtype, out)
+        expected = _rehearsed(run, progress)
+        cursor = _learn(run, phase, out, progress)
+        _save(run, student_path, phase, out)
+        return _result(run, cursor, expected, out)
+
+
+def _learn(run: _Run, phase: Phase, out: Path, progress: Progress) -> Cursor:
+    """Take every step that is left, from top to bottom, and return where the run stands then."""
     cursor, weights = run.cursor, run.weights
     total = sum(step.tokens for step in run.steps)
+    losses = [row["loss"] for row in read_jsonl(out / METRICS)]
     saved_at, saving = time.monotonic(), 0.0
 
-    with StopSignals() as stop, steady_memory(), (out / METRICS).open("a", encoding="utf-8") as log:
+    with StopSignals() as stop, (out / METRICS).open("a", encoding="utf-8") as log:
         for step in run.steps[cursor.step :]:
             began = time.monotonic()
-            loss = 0.0
-            for row in step.rows:
-                part = _loss(run, [run.encoded[n] for n in row]) / step.learned
-                part.backward()
-                weights.collect()
-                loss += part.item()
-            if not math.isfinite(loss):
-                raise diverged("the loss")
+            loss = _read(run, step)
             lr = learning_rate(cursor.step, len(run.steps), peak=phase.lr, warmup_share=phase.warmup_share)
             norm = weights.update(lr)
             seconds = time.monotonic() - began
             cursor = replace(
                 cursor, step=cursor.step + 1, tokens=cursor.tokens + step.tokens, seconds=cursor.seconds + seconds
             )
-            _log(log, cursor, loss=loss, lr=lr, norm=norm, speed=step.tokens / seconds)
+            losses.append(_log(log, cursor, loss=loss, lr=lr, norm=norm, speed=step.tokens / seconds))
+            check_losses(losses, len(run.steps))
             progress("train", cursor.tokens, total, f"loss {loss:.2f}, {step.tokens / seconds:.0f} tokens/s")
             due = time.monotonic() - saved_at > max(phase.checkpoint_minutes * 60, saving / CHECKPOINT_SHARE)
             if stop.wanted or (due and cursor.step < len(run.steps)):
                 saved_at = time.monotonic()
-                save_checkpoint(out / "checkpoints", weights, cursor)
+                save_checkpoint(out / "checkpoints", weights, cursor, keep=phase.checkpoints_kept)
                 saving = time.monotonic() - saved_at
             stop.obey()
+    return cursor
 
-    _save(run, student_path, phase, out)
-    return _result(run, cursor, out)
+
+def _read(run: _Run, step: Step) -> float:
+    """Gather a step's gradients in the weights, and return its mean loss per learned token."""
+    loss = 0.0
+    for row in step.rows:
+        part = _loss(run, [run.encoded[n] for n in row]) / step.learned
+        part.backward()
+        run.weights.collect()
+        loss += part.item()
+    if not math.isfinite(loss):
+        raise diverged("the loss")
+    return loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +162,14 @@ def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: 
     if not samples:
         raise ContentError("there is nothing to learn: no samples", where=str(out))
     check_share(phase.blend)
-    use_cores()
+    if phase.checkpoints_kept < 1:
+        raise UsageError(f"checkpoints_kept is {phase.checkpoints_kept}, but must be 1 or more", where="train.phases")
     device = pick_device()
     student = load_student(student_path, device=device)
     model = student.model
-    choice = pick_dtype(dtype, model.config, device=device)
+    made_from = fingerprint(student_path, samples, phase, seed, dtype)
+    measured = measure_once(out / MEASURED, made_from=made_from, wanted=dtype, config=model.config, device=device)
+    choice = measured.choice
     if device == "cpu":
         check_memory(model.config, phase, dtype=choice.name)
     longest = min(MAX_SAMPLE_TOKENS, student.context_tokens)
@@ -168,7 +192,7 @@ def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: 
     else:
         freeze(model, phase.frozen_share)
     weights = Weights(model, dtype=choice.dtype, weight_decay=phase.weight_decay)
-    cursor = load_checkpoint(out / "checkpoints", weights, fingerprint(student_path, samples, phase, seed, choice.name))
+    cursor = load_checkpoint(out / "checkpoints", weights, hash_value([made_from, choice.name]))
     _drop_lines_after(out / METRICS, cursor.step)
     if packed:
         model.set_attn_implementation(attention.NAME)
@@ -182,6 +206,17 @@ def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: 
         cursor=cursor,
         device=device,
     )
+
+
+def _rehearsed(run: _Run, progress: Progress) -> Expected:
+    """Say how long the run will take and how much memory, before its first step; a run that goes on knows both."""
+    if run.cursor.step:
+        return Expected()
+    expected = rehearse(run.steps, run.weights, lambda step: _read(run, step))
+    begin_peak()
+    told = f"about {expected.seconds / 60:.0f} min and {expected.gib:.1f} GiB of memory"
+    progress("train", 0, sum(step.tokens for step in run.steps), told)
+    return expected
 
 
 def _loss(run: _Run, samples: list[Encoded]) -> Tensor:
@@ -201,7 +236,7 @@ def _save(run: _Run, student_path: Path, phase: Phase, out: Path) -> None:
     save_student(model, run.student.tokenizer, out / "final")
 
 
-def _result(run: _Run, cursor: Cursor, out: Path) -> TrainResult:
+def _result(run: _Run, cursor: Cursor, expected: Expected, out: Path) -> TrainResult:
     losses = [row["loss"] for row in read_jsonl(out / METRICS)]
     first, last = losses[:ENDS], losses[-ENDS:]
     return TrainResult(
@@ -217,12 +252,14 @@ def _result(run: _Run, cursor: Cursor, out: Path) -> TrainResult:
         dtype=run.choice.name,
         dtype_reason=run.choice.reason,
         packed=run.packed,
+        peak_gib=round(peak_gib(), 3),
+        expected=expected,
     )
 
 
 def fingerprint(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: int, dtype: str) -> str:
     """Return a hash of everything that decides the weights a run ends with; how often it is saved does not."""
-    settings = {name: value for name, value in asdict(phase).items() if name != "checkpoint_minutes"}
+    settings = {name: value for name, value in asdict(phase).items() if not name.startswith("checkpoint")}
     return hash_value([hash_student(student_path), hash_value(list(samples)), settings, seed, dtype])
 
 
@@ -231,7 +268,8 @@ def hash_student(path: Path) -> str:
     return hash_folder(path, "*") if path.is_dir() else hash_file(path)
 
 
-def _log(log: TextIO, cursor: Cursor, *, loss: float, lr: float, norm: float, speed: float) -> None:
+def _log(log: TextIO, cursor: Cursor, *, loss: float, lr: float, norm: float, speed: float) -> float:
+    """Write a line of metrics and return the loss as it stands there."""
     line = {
         "step": cursor.step,
         "tokens": cursor.tokens,
@@ -240,9 +278,11 @@ def _log(log: TextIO, cursor: Cursor, *, loss: float, lr: float, norm: float, sp
         "gradient_norm": round(norm, 4),
         "seconds": round(cursor.seconds, 2),
         "tokens_per_second": round(speed, 1),
+        "peak_gib": round(peak_gib(), 3),
     }
     log.write(json.dumps(line) + "\n")
     log.flush()
+    return line["loss"]
 
 
 def _drop_lines_after(metrics: Path, step: int) -> None:

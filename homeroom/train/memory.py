@@ -8,7 +8,7 @@ bfloat16 4.26 and 5.69, estimated 4.50 and 5.55; float32 4.39, estimated 5.22.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from homeroom.core.config import Phase
@@ -86,6 +86,22 @@ def check_memory(config: Any, phase: Phase, *, dtype: str) -> MemoryEstimate:
     if 0 < free < needed.gib - needed.parts["weights"] - PROGRAM_GIB:
         raise MachineError(
             f"training needs about {needed.gib:.1f} GiB of memory, and {free:.1f} GiB are free",
-            hint="Close other programs, or use less: -o train.phases.0.method=lora, or a smaller step_tokens.",
+            hint=_what_fits(config, phase, dtype, free),
         )
     return needed
+
+
+def _what_fits(config: Any, phase: Phase, dtype: str, free: float) -> str:
+    """Name the first change of the settings that would fit into `free` GiB."""
+    changes = (
+        {"step_tokens": phase.step_tokens // 2},
+        {"frozen_share": max(0.75, phase.frozen_share)},
+        {"method": "lora"},
+        {"method": "lora", "step_tokens": 128},
+    )
+    for change in changes:
+        less = estimate(config, replace(phase, **change), dtype=dtype)
+        if less.gib - less.parts["weights"] - PROGRAM_GIB <= free:
+            told = " ".join(f"-o train.phases.0.{name}={value}" for name, value in change.items())
+            return f"This would fit, with {less.gib:.1f} GiB: {told}. Or close other programs."
+    return "Nothing that changes only the settings would fit: close other programs, or take a smaller student."

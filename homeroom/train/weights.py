@@ -81,6 +81,10 @@ class Weights:
         self._empty = True
         return norm
 
+    def forget(self) -> None:
+        """Let the optimizer remember no step, as before the first."""
+        self.optimizer.state.clear()
+
     def state(self) -> dict[str, torch.Tensor]:
         """Return every tensor that a resumed run needs, by name."""
         tensors = {}
