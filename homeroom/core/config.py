@@ -117,6 +117,10 @@ class Phase:
     replay_share: float = 0.25  # of the tokens read: general prompts with the base's own answers, others in every pass
     soft_replay: bool = True  # of replay, learn how sure the base is of every word, not only its words
     lora_rank: int = 32
+    lora_layers: Literal["all", "mlp"] = "all"  # linear layers that LoRA changes; mlp: not those of attention
+    lora_stable: bool = False  # scale by the root of the rank (rsLoRA): high ranks learn more, and forget more
+    data: Literal["all", "knowledge", "skills"] = "all"  # samples of this phase; replay is in each
+    earlier_share: float = 0.0  # of the samples that `data` leaves out, as many are read again in this phase
     warmup_share: float = 0.05
     weight_decay: float = 0.0
     step_tokens: int = 512  # read before each update
@@ -124,13 +128,29 @@ class Phase:
     checkpoints_kept: int = 2  # of a run that is not finished; the newest may be torn by a power cut
 
 
+PRESETS = {
+    "flat": (Phase(),),
+    "lab-multiphase": (  # InstructLab's order: what is known, then what can be done, with some of the first read again
+        Phase(name="knowledge", tokens=80_000, data="knowledge"),
+        Phase(name="skills", tokens=80_000, lr=2e-4, data="skills", earlier_share=0.3),
+    ),
+    "smoke": (Phase(name="smoke", tokens=16_000, epochs=1.0),),  # minutes: does it move at all?
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Train:
     """How the student is tuned."""
 
-    phases: tuple[Phase, ...] = (Phase(),)
+    preset: Literal["flat", "lab-multiphase", "smoke"] = "flat"  # the phases, where none are written out
+    phases: tuple[Phase, ...] = ()
     seed: int = 0
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Write the preset's phases out, so that what is saved says what was done."""
+        if not self.phases:
+            object.__setattr__(self, "phases", PRESETS[self.preset])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +219,8 @@ def _with_option(recipe: Recipe, option: str) -> Recipe:
         if not isinstance(place, dict | list | tuple):
             raise UsageError(f"no setting called {name}", where=f"-o {option}")
     place[last] = yaml.safe_load(text)
+    if name == "train.preset":
+        tree["train"]["phases"] = ()  # those of the preset before it
     try:
         return from_json(Recipe, tree)
     except ContentError as error:

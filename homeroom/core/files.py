@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -116,8 +117,7 @@ def _build_dataclass(kind: Any, value: Any, path: str, faults: list[str]) -> Any
     if not isinstance(value, dict):
         faults.append(f"{path or kind.__name__} must be a mapping, not {_kind_of(value)}")
         return None
-    known = {f.name: f for f in dataclasses.fields(kind)}
-    hints = typing.get_type_hints(kind)
+    known, hints = _fields_of(kind)
     prefix = f"{path}." if path else ""
     for name in value:
         if name not in known:
@@ -128,6 +128,11 @@ def _build_dataclass(kind: Any, value: Any, path: str, faults: list[str]) -> Any
         if required and name not in value:
             faults.append(f"{prefix}{name} is missing")
     return None if faults else kind(**given)
+
+
+@functools.cache  # asking for the types is what takes longest of reading a line
+def _fields_of(kind: Any) -> tuple[dict[str, dataclasses.Field[Any]], dict[str, Any]]:
+    return {f.name: f for f in dataclasses.fields(kind)}, typing.get_type_hints(kind)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -329,16 +329,44 @@ def shipped(name: str) -> list[Question]:
     return read_exam(Path(str(resources.files("homeroom.data") / f"{name}.jsonl")))
 
 
+def labelled_samples(course: Course, count: int) -> list[tuple[Sample, list[tuple[str, str]]]]:
+    """Return the first samples of each kind, `count` in all at most, each with its tokens and their labels.
+
+    Raises:
+        ContentError: the course has no training data yet.
+    """
+    from homeroom.models.student import end_tokens, load_tokenizer
+    from homeroom.train.template import encode, labelled
+
+    path = course.out / "dataset" / "train.jsonl"
+    if not path.is_file():
+        raise ContentError("there is no training data yet", where=str(path), hint="homeroom generate makes it.")
+    tokenizer = load_tokenizer(course.student())
+    eos_id = end_tokens(tokenizer, None)[0]
+    turns: dict[str, int] = {}  # a kind's first sample comes before any kind's second
+    order = []
+    for sample in read_jsonl(path, Sample):
+        turns[sample.kind] = turns.get(sample.kind, 0) + 1
+        order.append((turns[sample.kind], sample))
+    first = [sample for _, sample in sorted(order, key=lambda pair: pair[0])[:count]]
+    return [(s, labelled(encode(s, tokenizer, eos_id=eos_id, max_tokens=2048), tokenizer)) for s in first]
+
+
 def make_train(course: Course, out: Path) -> dict[str, Any]:
     """Tune the student, phase by phase."""
-    from homeroom.train.phases import train_phases
+    from homeroom.train.phases import samples_for, train_phases
 
     course.rest()
     samples = read_jsonl(course.out / "dataset" / "train.jsonl", Sample)
+    data = {phase.name: samples_for(phase, samples) for phase in course.recipe.train.phases}
+    phases = tuple(p for p in course.recipe.train.phases if any(s.kind != "replay" for s in data[p.name]))
+    for phase in course.recipe.train.phases:
+        if phase not in phases:
+            course.say(f"train: the course has no {phase.data}, so the phase {phase.name!r} is left out")
     results = train_phases(
         course.student(),
-        {p.name: samples for p in course.recipe.train.phases},
-        config=course.recipe.train,
+        data,
+        config=dataclasses.replace(course.recipe.train, phases=phases or course.recipe.train.phases),
         out=course.out / "runs",
         model_out=course.out / "model",
         progress=course.progress,

@@ -1,6 +1,6 @@
 """The training loop: a student, samples and one phase of settings -> a tuned student, in one loop from top to bottom.
 
-    out/  measured.json  metrics.jsonl  checkpoints/  final/
+    out/  measured.json  metrics.jsonl  checkpoints/  final/  adapter/ (of LoRA, as PEFT has it)
 
 A run may be stopped at any moment (Ctrl-C, SIGTERM, kill -9, power) and started again with the same arguments: it goes
 on from its last checkpoint, and on a CPU ends with the same weights to the bit. `phases.py` runs several in a row.
@@ -188,7 +188,7 @@ def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: 
     )
     packed = attention.can_pack(model.config, max(len(e.prefix) + len(e.ids) for e in encoded))
     if phase.method == "lora":
-        lora.attach(model, rank=phase.lora_rank, seed=seed)
+        lora.attach(model, lora.Shape.of(phase), seed=seed)
     else:
         freeze(model, phase.frozen_share)
     weights = Weights(model, dtype=choice.dtype, weight_decay=phase.weight_decay)
@@ -229,6 +229,7 @@ def _save(run: _Run, student_path: Path, phase: Phase, out: Path) -> None:
     run.weights.finish()
     model = run.student.model
     if phase.method == "lora":
+        lora.save_adapter(model, lora.Shape.of(phase), out / "adapter", base=student_path, share=phase.blend)
         model = lora.merge(model, load_student(student_path, device=run.device).model, phase.blend)
     elif phase.frozen_share or phase.blend < 1:
         model = blend(model, load_student(student_path, device=run.device).model, phase.blend)

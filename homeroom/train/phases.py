@@ -23,6 +23,25 @@ FORMAT = 1
 KIND = "run"
 
 
+def samples_for(phase: Phase, samples: Sequence[Sample]) -> list[Sample]:
+    """Return what a phase reads: its own sort of samples, replay, and a share of the rest, spread evenly over it.
+
+    Example:
+        >>> told = [Sample(id=leaf, kind="direct", leaf=leaf) for leaf in ("knowledge/a", "compositional_skills/b")]
+        >>> [sample.leaf for sample in samples_for(Phase(data="skills"), told)]
+        ['compositional_skills/b']
+    """
+    if not 0 <= phase.earlier_share <= 1:
+        raise UsageError(f"earlier_share is {phase.earlier_share:g}, not from 0 to 1", where="train.phases")
+    if phase.data == "all":
+        return list(samples)
+    own = {"knowledge": "knowledge/", "skills": "compositional_skills/"}[phase.data]
+    rest = [n for n, s in enumerate(samples) if s.kind != "replay" and not s.leaf.startswith(own)]
+    count = round(phase.earlier_share * len(rest))
+    again = {rest[n * len(rest) // count] for n in range(count)}
+    return [s for n, s in enumerate(samples) if s.kind == "replay" or s.leaf.startswith(own) or n in again]
+
+
 def train_phases(
     student_path: Path,
     samples_by_phase: Mapping[str, Sequence[Sample]],

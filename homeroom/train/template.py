@@ -41,11 +41,11 @@ def encode_all(samples: Iterable[Sample], tokenizer: Any, *, eos_id: int, max_to
         ContentError: naming the first ten samples from which nothing can be learned.
     """
     encoded, faults = [], []
-    for sample in samples:
+    for number, sample in enumerate(samples, 1):
         try:
             encoded.append(encode(sample, tokenizer, eos_id=eos_id, max_tokens=max_tokens))
         except ContentError as error:
-            faults.append(f"sample {sample.id}: {error.message}")
+            faults.append(f"sample {sample.id} (number {number}): {error.message}")
     if faults:
         raise ContentError(f"{len(faults)} samples cannot be learned from: {'; '.join(faults[:10])}")
     return encoded
@@ -61,7 +61,8 @@ def encode(sample: Sample, tokenizer: Any, *, eos_id: int, max_tokens: int) -> E
         max_tokens: Longest sample, prefix included; what is beyond is cut off and counted.
 
     Raises:
-        ContentError: nothing would be learned (no answer, an empty one, or one wholly beyond `max_tokens`).
+        ContentError: nothing would be learned (no answer, an empty one, or one wholly beyond `max_tokens`), or all
+            of a conversation of which only the answers should be.
     """
     if bool(sample.text) == bool(sample.messages):
         raise ContentError("a sample is either a conversation or a text")
@@ -80,6 +81,10 @@ def encode(sample: Sample, tokenizer: Any, *, eos_id: int, max_tokens: int) -> E
     if not any(learn):
         raise ContentError(
             "nothing in it would be learned", hint="Is the answer empty, or the prompt longer than the student reads?"
+        )
+    if sample.messages and sample.learn == "assistant" and all(learn[1:]) and not prefix:
+        raise ContentError(
+            "all of it would be learned, the question too: the chat template writes nothing before answers"
         )
     return Encoded(prefix=prefix, ids=tuple(ids), learn=tuple(learn), cut=cut, replay=sample.kind == "replay")
 
@@ -109,6 +114,13 @@ def _shared_prefix(tokenizer: Any, messages: Sequence[Message]) -> tuple[int, ..
     one, other = (prompt_tokens(tokenizer, [*system, Message(role="user", content=word)]) for word in ("A", "7"))
     same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     return tuple(token for token, _ in same)
+
+
+def labelled(encoded: Encoded, tokenizer: Any) -> list[tuple[str, str]]:
+    """Return each token's text with its label: "shared" (the prefix), "read" or "learned"."""
+    labels = ["shared"] * len(encoded.prefix) + ["learned" if learned else "read" for learned in encoded.learn]
+    texts = [tokenizer.decode([token]) for token in (*encoded.prefix, *encoded.ids)]
+    return list(zip(texts, labels, strict=True))
 
 
 def show(encoded: Encoded, tokenizer: Any) -> str:

@@ -193,3 +193,11 @@ def test_lora_learns_and_is_merged_into_a_plain_model(tiny, tmp_path):
     assert result.loss_last < result.loss_first - 0.2  # the tied table stays as it was, random
     with pytest.raises(UsageError, match="rank"):
         train(tiny, facts(), phase=dataclasses.replace(phase, lora_rank=0), seed=0, out=tmp_path / "b")
+
+
+def test_one_sample_is_enough_and_one_longer_than_the_context_is_cut_and_counted(tiny, tmp_path):
+    long = Sample(id="long", kind="text", text="The river and the bridge. " * 400, learn="all")
+    phase = dataclasses.replace(QUICK, tokens=2_500, step_tokens=100)
+    assert train(tiny, facts(1), phase=phase, seed=0, dtype="float32", out=tmp_path / "one").samples == 1
+    result = train(tiny, [*facts(2), long], phase=phase, seed=0, dtype="float32", out=tmp_path / "long")
+    assert result.cut == 1

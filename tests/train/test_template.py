@@ -98,5 +98,5 @@ def test_a_sample_from_which_nothing_would_be_learned_is_refused(sample, tokeniz
 
 
 def test_all_faulty_samples_are_named_at_once(tokenizer):
-    with pytest.raises(ContentError, match=r"2 samples .*sample s: .*sample s: "):
+    with pytest.raises(ContentError, match=r"2 samples .*sample s \(number 1\): .*sample s \(number 3\): "):
         encode_all([talk("Why?", " "), talk("Why?", "So."), talk("?", " ")], tokenizer, eos_id=EOS, max_tokens=99)
