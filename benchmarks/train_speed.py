@@ -2,11 +2,11 @@
 
     python benchmarks/train_speed.py COURSE [--trl-python PYTHON] [--samples 48] [--rounds 2]
 
-Each arm runs in a process of its own, arm after arm, and the whole row again `--rounds` times, so that other work on the
-machine falls on all alike; the median of the steps counts. Two clocks are kept: the wall's, and the processor's, which
-other programs do not disturb. A token is useful when it belongs to a sample: padding is not. A sample's tokens are
-counted whole in every arm, also where ours reads a shared prefix once. `--trl-python` names an interpreter that has
-`trl` beside torch and transformers (dev/LOG.md says how); without it our arms run alone. One JSON an arm in
+Each arm runs in a process of its own, arm after arm, and the whole row again `--rounds` times, so that other work on
+the machine falls on all alike; the median of the rounds counts. Two clocks are kept: that of the wall, and that of the
+processor, which other programs do not disturb. A token is useful when it belongs to a sample: padding is not. A
+sample's tokens are counted whole in every arm, also where ours reads a shared prefix once. `--trl-python` names an
+interpreter that has `trl` beside torch and transformers; without it our arms run alone. One JSON an arm in
 `results/train-speed-ARM.json`; an arm that is there is skipped.
 """
 
@@ -56,6 +56,7 @@ class Clock:
         self.cpu: list[float] = []
 
     def tick(self) -> None:
+        """Note that a step has ended."""
         self.wall.append(time.perf_counter())
         self.cpu.append(time.process_time())
 
