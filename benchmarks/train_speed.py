@@ -206,12 +206,15 @@ def main() -> None:
                 sys.exit(f"{arm} failed:\n{ended.stderr[-3000:]}")
             found[arm].append(json.loads(lines[-1].removeprefix("RESULT ")))
             print(arm, found[arm][-1], flush=True)
-    for arm, runs in found.items():
-        cell: dict[str, Any] = {"version": 1, "arm": arm, "samples": args.samples, "runs": runs}
-        if arm != "gemm":
-            cell["useful_per_cpu_s"] = round(statistics.median(r["useful"] / r["cpu_s"] for r in runs), 2)
-            cell["useful_per_wall_s"] = round(statistics.median(r["useful"] / r["wall_s"] for r in runs), 2)
-        (RESULTS / f"train-speed-{arm}.json").write_text(json.dumps(cell, indent=2) + "\n", encoding="utf-8")
+            write_cell(arm, args.samples, found[arm])
+
+
+def write_cell(arm: str, samples: int, runs: list[dict[str, Any]]) -> None:
+    cell: dict[str, Any] = {"version": 1, "arm": arm, "samples": samples, "runs": runs}
+    if arm != "gemm":
+        cell["useful_per_cpu_s"] = round(statistics.median(r["useful"] / r["cpu_s"] for r in runs), 2)
+        cell["useful_per_wall_s"] = round(statistics.median(r["useful"] / r["wall_s"] for r in runs), 2)
+    (RESULTS / f"train-speed-{arm}.json").write_text(json.dumps(cell, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

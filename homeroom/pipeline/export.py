@@ -10,7 +10,17 @@ from homeroom.core.config import Recipe, read_recipe
 from homeroom.core.files import read_json
 from homeroom.pipeline.course import facts_of, student_folder
 
-TOLD = ("name", "method", "tokens", "epochs", "lr", "step_tokens", "frozen_share", "blend")  # settings on the card
+TOLD = (
+    "name",
+    "method",
+    "tokens",
+    "epochs",
+    "lr",
+    "step_tokens",
+    "replay_share",
+    "frozen_share",
+    "blend",
+)  # settings on the card
 
 
 def export_student(name: str, out: Path, *, kind: str, weights: str = "f16") -> Path:
