@@ -124,6 +124,7 @@ class Phase:
     warmup_share: float = 0.05
     weight_decay: float = 0.0
     step_tokens: int = 512  # read before each update
+    tensorboard: bool = False  # write the metrics for TensorBoard too: --logdir COURSE/out/runs
     checkpoint_minutes: float = 2.0
     checkpoints_kept: int = 2  # of a run that is not finished; the newest may be torn by a power cut
 

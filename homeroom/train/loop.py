@@ -28,6 +28,7 @@ from homeroom.train.allocator import steady_memory
 from homeroom.train.batches import Step, pack, passes, schedule
 from homeroom.train.blend import blend, check_share
 from homeroom.train.checkpoints import Cursor, load_checkpoint, save_checkpoint, writing_to
+from homeroom.train.events import Events
 from homeroom.train.freeze import freeze
 from homeroom.train.loss import plain_loss, row_loss
 from homeroom.train.measured import measure_once
@@ -43,6 +44,7 @@ from homeroom.train.weights import Weights, diverged, learning_rate
 MAX_SAMPLE_TOKENS = 1024  # longer samples are cut; the student's own context may be less
 CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints: a slow disk gets fewer
 METRICS, MEASURED = "metrics.jsonl", "measured.json"
+WATCHING = ("checkpoint", "tensorboard")  # settings that do not decide the weights
 ENDS = 10  # steps that the first and the last loss are a mean of
 
 
@@ -106,7 +108,9 @@ def _learn(run: _Run, phase: Phase, out: Path, progress: Progress) -> Cursor:
     """Take every step that is left, from top to bottom, and return where the run stands then."""
     cursor, weights = run.cursor, run.weights
     total = sum(step.tokens for step in run.steps)
-    losses = [row["loss"] for row in read_jsonl(out / METRICS)]
+    before = read_jsonl(out / METRICS)
+    losses = [row["loss"] for row in before]
+    events = Events(out / "tensorboard", before) if phase.tensorboard else None
     saved_at, saving = time.monotonic(), 0.0
 
     with StopSignals() as stop, (out / METRICS).open("a", encoding="utf-8") as log:
@@ -119,7 +123,10 @@ def _learn(run: _Run, phase: Phase, out: Path, progress: Progress) -> Cursor:
             cursor = replace(
                 cursor, step=cursor.step + 1, tokens=cursor.tokens + step.tokens, seconds=cursor.seconds + seconds
             )
-            losses.append(_log(log, cursor, loss=loss, lr=lr, norm=norm, speed=step.tokens / seconds))
+            line = _log(log, cursor, loss=loss, lr=lr, norm=norm, speed=step.tokens / seconds)
+            if events:
+                events.add(line)
+            losses.append(line["loss"])
             check_losses(losses, len(run.steps))
             progress("train", cursor.tokens, total, f"loss {loss:.2f}, {step.tokens / seconds:.0f} tokens/s")
             due = time.monotonic() - saved_at > max(phase.checkpoint_minutes * 60, saving / CHECKPOINT_SHARE)
@@ -260,7 +267,7 @@ def _result(run: _Run, cursor: Cursor, expected: Expected, out: Path) -> TrainRe
 
 def fingerprint(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: int, dtype: str) -> str:
     """Return a hash of everything that decides the weights a run ends with; how often it is saved does not."""
-    settings = {name: value for name, value in asdict(phase).items() if not name.startswith("checkpoint")}
+    settings = {name: value for name, value in asdict(phase).items() if not name.startswith(WATCHING)}
     return hash_value([hash_student(student_path), hash_value(list(samples)), settings, seed, dtype])
 
 
@@ -269,8 +276,8 @@ def hash_student(path: Path) -> str:
     return hash_folder(path, "*") if path.is_dir() else hash_file(path)
 
 
-def _log(log: TextIO, cursor: Cursor, *, loss: float, lr: float, norm: float, speed: float) -> float:
-    """Write a line of metrics and return the loss as it stands there."""
+def _log(log: TextIO, cursor: Cursor, *, loss: float, lr: float, norm: float, speed: float) -> dict[str, float]:
+    """Write a line of metrics and return it."""
     line = {
         "step": cursor.step,
         "tokens": cursor.tokens,
@@ -283,7 +290,7 @@ def _log(log: TextIO, cursor: Cursor, *, loss: float, lr: float, norm: float, sp
     }
     log.write(json.dumps(line) + "\n")
     log.flush()
-    return line["loss"]
+    return line
 
 
 def _drop_lines_after(metrics: Path, step: int) -> None:
