@@ -8,8 +8,9 @@ record, and the tuned student as a Hugging Face folder.
 - `attention.py`, `loss.py`: what makes it fast, each with a plain form beside it as its test.
 - `weights.py`, `precision.py`: float32 weights, AdamW, and what to compute in. `lora.py`: learn a small part only.
 - `gguf_export.py`: the same as one file for llama.cpp and Ollama.
-- `checkpoints.py`, `stop.py`, `measured.py`: stop and go on, to the same weights. `rehearsal.py`, `memory.py`,
-  `allocator.py`: how long and how much memory, and keeping hold of it. `watch.py`: a run that goes wrong ends early. `events.py`: for TensorBoard.
+- `checkpoints.py`, `stop.py`, `measured.py`: stop and go on, to the same weights.
+- `rehearsal.py`, `memory.py`, `allocator.py`: how long and how much memory, and keeping hold of it.
+- `watch.py`: a run that goes wrong ends early. `events.py`: the metrics for TensorBoard.
 - `parallel.py`: several processes train one student (FSDP2, torchrun).
 - `export.py`, `card.py`: the tuned student for other programs, and what is said of it.
 """

@@ -170,17 +170,3 @@ def test_a_course_is_exported_with_its_card(tiny, tmp_path):
     assert "Authors: mara." in card
     assert "lr 0.0003" in card
     assert Path(export_student(str(course), tmp_path / "m.gguf", kind="gguf")).stat().st_size > 100_000
-
-
-def test_the_command_writes_it_and_says_where_and_refuses_what_is_there(tiny, tmp_path, monkeypatch):
-    from click.testing import CliRunner
-
-    from homeroom.cli.main import cli
-
-    monkeypatch.chdir(tmp_path)
-    for kind, made in (("hf", f"{tiny.name}-hf/README.md"), ("gguf", f"{tiny.name}.gguf")):
-        told = CliRunner().invoke(cli, ["export", str(tiny), "--format", kind])
-        assert told.exit_code == 0, told.output
-        assert (tmp_path / made).exists() is (kind == "gguf")  # a model that is no course has no card of its own
-    again = CliRunner().invoke(cli, ["export", str(tiny), "--format", "hf"])
-    assert isinstance(again.exception, RefusedError)
