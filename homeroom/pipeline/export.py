@@ -23,12 +23,12 @@ TOLD = (
 )  # settings on the card
 
 
-def export_student(name: str, out: Path, *, kind: str, weights: str = "f16") -> Path:
+def export_student(name: str, out: Path | None = None, *, kind: str, weights: str = "f16") -> Path:
     """Write the student of a course, or any model folder, as "hf", "gguf" or "ollama" to `out`, and return that.
 
     Args:
         name: A course, a model folder, or a catalog name.
-        out: A new folder; for "gguf" the file.
+        out: A new folder; for "gguf" the file. None: `out/export/` of the course, or the folder one is in.
         kind: "hf", "gguf" or "ollama".
         weights: Of GGUF, "f16" or "q8_0".
 
@@ -38,14 +38,16 @@ def export_student(name: str, out: Path, *, kind: str, weights: str = "f16") -> 
     from homeroom.train.export import export_model
 
     model, course = student_folder(name), Path(name)
-    if model != course / "out" / "model":
-        return export_model(model, out, kind=kind, weights=weights, name=model.name)
+    is_course = model == course / "out" / "model"
+    title = course.resolve().name if is_course else Path(name).name
+    if out is None:
+        file = f"{title}.gguf" if kind == "gguf" else kind if is_course else f"{title}-{kind}"
+        out = (course / "out" / "export" if is_course else Path()) / file
+    if not is_course:
+        return export_model(model, out, kind=kind, weights=weights, name=title)
     recipe = read_recipe(course)
-    title = course.resolve().name
-    licence = str(facts_of(recipe.student.model).get("licence", ""))
-    return export_model(
-        model, out, kind=kind, weights=weights, name=title, licence=licence, card=_card(course, recipe, title)
-    )
+    licence, card = str(facts_of(recipe.student.model).get("licence", "")), _card(course, recipe, title)
+    return export_model(model, out, kind=kind, weights=weights, name=title, licence=licence, card=card)
 
 
 def _card(course: Path, recipe: Recipe, title: str) -> str:

@@ -6,7 +6,6 @@ import errno
 import re
 import shutil
 import stat
-from pathlib import Path
 
 import jinja2
 import pytest
@@ -169,4 +168,6 @@ def test_a_course_is_exported_with_its_card(tiny, tmp_path):
     assert "license: apache-2.0" in card
     assert "Authors: mara." in card
     assert "lr 0.0003" in card
-    assert Path(export_student(str(course), tmp_path / "m.gguf", kind="gguf")).stat().st_size > 100_000
+    made = export_student(str(course), kind="gguf", weights="q8_0")
+    assert made == course / "out" / "export" / "course.gguf"
+    assert made.stat().st_size > 100_000
