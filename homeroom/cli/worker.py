@@ -38,7 +38,7 @@ def worker(folder: Path, server: int) -> None:
         if stop.is_set():
             return True
         gone = bool(master) and not is_alive(master)
-        return gone and not queue.jobs(states=("queued", "running"), limit=1)
+        return gone and not any(job.kind in KINDS for job in queue.jobs(states=("queued", "running")))
 
     with lock_folder(state / "worker"):
         say(f"worker {os.getpid()}: waiting for jobs of {folder.resolve().name}")

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 from homeroom.community import review
+from homeroom.core.files import write_json, write_jsonl
 from homeroom.taxonomy.check import check
 from homeroom.web.app import COOKIE
 
@@ -235,11 +236,14 @@ def test_every_button_of_the_editor_works_without_script(browser):
         assert page.status_code == 200
 
 
-def test_a_contributors_pages_use_no_words_of_the_trade(browser):
+def test_a_contributors_pages_use_no_words_of_the_trade(browser, desk):
     ben, ann = browser("Ben"), browser("Ann")
     handed = str(handed_in(ben).url)
     here = begin(ben, "Another")
     place = "knowledge/insurance/claims"
+    row = {"id": "1", "kind": "seed", "leaf": place, "text": "Something."}
+    write_jsonl(desk.home / "insurance/out/samples/samples.jsonl", [row])
+    write_json(desk.home / "insurance/out/samples/record.json", {"kind": "samples", "format": 1})
     paths = ["/", "/courses/insurance", f"/courses/insurance/leaf?place={place}", "/courses/insurance/leaves", handed]
     paths += ["/courses/insurance/teach", here, f"{here}/submit", "/courses/insurance/contributions", "/models", "/me"]
     paths += [f"/courses/insurance/{name}" for name in ("ask", "correct", "runs", "samples", "report")]
