@@ -100,7 +100,7 @@ def measure(folder: Path, leaves: int, seconds: float) -> dict:
     try:
         link = next(m[0] for line in server.stderr if (m := re.search(r"http://\S+/enter/\S+", line)))
         base, token = link.split("/enter/")
-        with httpx.Client(base_url=base, follow_redirects=True, timeout=300, trust_env=False) as client:
+        with httpx.Client(base_url=base, follow_redirects=True, timeout=900, trust_env=False) as client:
             client.post("/welcome", data={"token": token, "name": "Bench"})
             cookie = client.cookies["homeroom"]
             addresses = pages("course", leaves)

@@ -156,10 +156,11 @@ def files_of(form: LeafForm, *, document_text: str = "") -> dict[str, str]:
     work = {
         "Title of work": form.title,
         "Link to work": form.link or "-",
-        "Revision": form.revision or "-",
+        "Revision": form.revision,
         "License of the work": form.licence,
         "Creator names": form.creators,
     }
+    work = {label: text for label, text in work.items() if label != "Revision" or text}
     lines = [f"{label}: {' '.join(tidy(text).split())}".rstrip() for label, text in work.items()]
     files[f"{form.place}/attribution.txt"] = "\n".join(lines) + "\n"
     if form.document and document_text:

@@ -58,6 +58,7 @@ class Desk:
     answers: Answers = field(init=False)
     _trees: dict[str, _Kept] = field(default_factory=dict)
     _made: dict[tuple[str, str], tuple[Any, Any]] = field(default_factory=dict)
+    _reading: dict[str, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -102,11 +103,16 @@ class Desk:
                     kept.is_reading = True
                     threading.Thread(target=self._read_again, args=(course, kept), daemon=True).start()
                 return kept.tree
-        stamp = stamp_of(course.folder)
-        tree = _survey(course.folder)
-        with self._lock:
-            self._trees[course.id] = _Kept(tree, stamp, time.monotonic())
-        return tree
+            first = self._reading.setdefault(course.id, threading.Lock())
+        with first:  # whoever comes while it is read waits for it, instead of reading it as well
+            with self._lock:
+                kept = self._trees.get(course.id)
+            if kept is None:
+                stamp = stamp_of(course.folder)
+                kept = _Kept(_survey(course.folder), stamp, time.monotonic())
+                with self._lock:
+                    self._trees[course.id] = kept
+        return kept.tree
 
     def forget_tree(self, course: CourseEntry) -> None:
         """Read the tree anew before the next page: something was changed here."""

@@ -80,9 +80,11 @@ def _job(ask: Ask) -> tuple[CourseEntry, Job]:
     return ask.desk.course(str(job.spec.get("course", ""))), job
 
 
-def run(ask: Ask) -> Page:
+def run(ask: Ask) -> Page | Go:
     """Show a run as it is now."""
     course, job = _job(ask)
+    if job.kind != "run":
+        return _back(job)
     return Page(template="run.html", values=_state(ask, course, job), only_page=("chart",))
 
 
