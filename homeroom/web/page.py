@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from homeroom.web.asked import Ask, Page
 from homeroom.web.translate import LANGUAGES, translator
@@ -35,6 +36,11 @@ def render(ask: Ask, page: Page) -> str:
             **page.values,
         )
     )
+
+
+def part(template: str, language: str, **values: Any) -> Markup:
+    """Return a part of a page that many requests share."""
+    return Markup(_environment().get_template(template).render(_=translator(language), **values))
 
 
 @cache

@@ -12,6 +12,7 @@ from homeroom.taxonomy.tree import Tree
 from homeroom.taxonomy.tree_page import NARROW, WIDE, _legend, draw, plant
 from homeroom.web.asked import Ask, Go, NotFound, Page
 from homeroom.web.desk import CourseEntry, new_course
+from homeroom.web.page import part
 from homeroom.web.translate import translator
 
 ROWS, GAPS = 50, 6
@@ -58,7 +59,7 @@ def course(ask: Ask) -> Page:
     """Show a course: its map, its gaps, and what there is to do."""
     entry = ask.desk.course(ask.path["course"])
     tree = ask.desk.tree(entry)
-    drawn = ask.desk.made(entry, "map", id(tree), lambda: (tree, _drawn(tree)))[1]
+    figure = ask.desk.made(entry, f"map {ask.language}", id(tree), lambda: (tree, _figure(tree, ask.language)))[1]
     found, report = handed_in(ask, entry), ask.desk.report(entry)
     jobs = ask.desk.jobs_of(entry, 1)
     return Page(
@@ -66,7 +67,7 @@ def course(ask: Ask) -> Page:
         values={
             "course": entry,
             "totals": tree.totals(),
-            "map": drawn,
+            "figure": figure,
             "gaps": [g for g in tree.gaps if g.kind in ("unknown", "thin", "empty")][:GAPS] or list(tree.gaps[:GAPS]),
             "num_gaps": len(tree.gaps),
             "waiting": sum(s.stand == "waiting" for s in found),
@@ -76,13 +77,16 @@ def course(ask: Ask) -> Page:
             "broken": tree.broken[:5],
             "folders": _folder_rows(tree, ""),
         },
-        only_page=("map",),
+        only_page=("figure",),
     )
 
 
+def _figure(tree: Tree, language: str) -> Any:
+    """Return the map, drawn once for each state of the course."""
+    return part("map.html", language, map=_drawn(tree)) if tree.leaves else ""
+
+
 def _drawn(tree: Tree) -> dict[str, Any]:
-    if not tree.leaves:
-        return {"pictures": [], "looks": []}
     root = plant(tree)
     return {
         "pictures": [

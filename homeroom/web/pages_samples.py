@@ -84,7 +84,7 @@ def _row(folder: Path, row: sqlite3.Row, decisions: dict[str, Decision]) -> dict
         opened.seek(row["start"])
         value = json.loads(opened.read(row["size"]))
     reason = f"{value['check']}: {value['reason']}" if row["state"] == "rejected" else ""
-    sample = from_json(Sample, value["sample"] if row["state"] == "rejected" else value)
+    sample = _as_shown(value["sample"] if row["state"] == "rejected" else value)
     decision = decisions.get(row["key"])
     shown = decision.sample if decision and decision.sample else sample
     question, answer = _said(shown)
@@ -101,6 +101,13 @@ def _row(folder: Path, row: sqlite3.Row, decisions: dict[str, Decision]) -> dict
         "decision": decision.what if decision else "",
         "why": decision.reason if decision else "",
     }
+
+
+def _as_shown(value: dict[str, Any]) -> Sample:
+    """Return what a page shows of a sample; not checked field by field, which fifty times a page would be felt."""
+    messages = tuple(Message(role=m["role"], content=str(m["content"])) for m in value.get("messages", ()))
+    text, quote = str(value.get("text", "")), str(value.get("quote", ""))
+    return Sample(id=str(value["id"]), kind=str(value["kind"]), messages=messages, text=text, quote=quote)
 
 
 def _said(sample: Sample) -> tuple[str, str]:

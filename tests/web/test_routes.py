@@ -181,4 +181,4 @@ def test_the_api_says_what_the_pages_say_and_describes_itself(browser):
     found = client.get("/api/v1/courses/insurance").json()
     assert found["totals"]["leaves"] == 1
     assert found["gaps"][0]["path"] == "knowledge/insurance/claims"
-    assert "map" not in found
+    assert "figure" not in found
