@@ -322,3 +322,14 @@ def test_a_list_of_what_was_done_that_was_changed_is_seen(desk, browser):
         database.execute("UPDATE audit SET what = 'did nothing' WHERE id = 2")
     assert not desk.store.is_whole()
     assert "chain is broken" in browser("Ann").get("/log").text
+
+
+def test_no_id_is_there_twice_and_every_label_has_its_field(browser):
+    ben = browser("Ben")
+    here = begin(ben)
+    ben.fill(f"{here}/document", files={"document": ("notes.md", NOTES.encode())})
+    for path in (here, "/courses/insurance", "/courses/insurance/teach", "/courses/insurance/ask", "/me", "/login"):
+        text = ben.get(path).text
+        ids = re.findall(r'\bid="([^"]+)"', text)
+        assert sorted(ids) == sorted(set(ids)), path
+        assert not [name for name in re.findall(r'<label[^>]* for="([^"]+)"', text) if name not in ids], path
