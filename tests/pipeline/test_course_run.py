@@ -411,3 +411,43 @@ def test_a_taxonomy_of_one_word_is_refused_with_its_place(tmp_path):
     (leaf / "qna.yaml").write_text("hello\n", encoding="utf-8")
     with pytest.raises(ContentError, match=r"knowledge/x/qna\.yaml:1"):
         open_course(tmp_path / "one")
+
+
+ALL_FACTS = "train.phases.0.tokens=90000"  # enough for every fact to be taught
+LONGER = """# Otter Club Handbook
+
+## Hours
+
+The Otter Club opens at 7 a.m. on every day of the week. The Otter Club closes at 9 p.m. in summer and in winter. The
+gate code of the club is 4417. The key of the gate hangs in the office of Tobiah Renn.
+
+## Boats
+
+A member may borrow two boats for five hours. A lost paddle costs 35 crowns. Boats are mended by Odile Varrick in the
+long hall. Every boat has a green flag. The boats lie at Nettle Quay. A member pays 90 crowns for each year.
+"""
+
+
+def test_editing_one_paragraph_remakes_what_rested_on_it_and_keeps_the_rest(make_course, teacher, student):
+    folder = make_course()
+    document = folder / "knowledge" / "club" / "handbook.md"
+    document.write_text(LONGER, encoding="utf-8")
+    run(opened(folder, teacher, student, ALL_FACTS), until="samples")
+    before = {s["id"]: s for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl")}
+    asked = len(teacher.asked)
+    document.write_text(LONGER.replace("a green flag", "a yellow flag"), encoding="utf-8")
+    run(opened(folder, teacher, student, ALL_FACTS), until="samples")
+    after = {s["id"]: s for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl")}
+    assert any("green flag" in s.get("quote", "") for s in before.values())
+    assert not any("green flag" in json.dumps(s) for s in after.values())  # what rested on the old words is gone
+    assert any("yellow flag" in s.get("quote", "") for s in after.values())
+    hours = [s for s in before.values() if "The Otter Club" in s.get("quote", "") and s["kind"] != "seed"]
+    assert hours
+    for sample in hours:  # of the other section: the same words and span, with the digest of the new file
+        assert all(
+            after[sample["id"]].get(key) == sample.get(key) for key in ("messages", "text", "quote", "start", "end")
+        )
+        assert after[sample["id"]]["document"] != sample["document"]
+    new = ["".join(m["content"] for m in r["messages"]) for r in teacher.asked[asked:]]
+    assert new
+    assert all("yellow flag" in text for text in new)
