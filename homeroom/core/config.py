@@ -90,6 +90,9 @@ class Samples:
     rewrites: int = 2  # styles in which every chunk is told again
     skill_samples: int = 300  # accepted samples wanted per skill leaf
     least: int = 20  # accepted samples of a leaf; below it the run says so, and its exit code is 1
+    judge: bool = (
+        False  # let the teacher decide, with one token each, on sentences of retellings where code is in doubt
+    )
     rounds: int = 1  # of teaching and asking again: each after the first gives more to what the quiz shows is missed
     temperature: float = 0.7
     seed: int = 0

@@ -2,7 +2,7 @@
 
 Asked only about what code cannot tell: retellings that the support check calls undecided (`samples.judge`), and answers
 to freeform tasks, which no passage can be compared with. One token costs next to nothing of the teacher's budget, and
-all that is asked about one passage shares its beginning. A small teacher is a poor judge; `dev/LOG.md` says how poor.
+all that is asked about one passage shares its beginning. How good a judge a small teacher is has not been measured.
 """
 
 from __future__ import annotations

@@ -23,10 +23,11 @@ from homeroom.generate.attribution import Embed
 from homeroom.generate.drills import choices, drills
 from homeroom.generate.duplicates import duplicates
 from homeroom.generate.facts import subject_of
+from homeroom.generate.judge import claim_request, says_yes
 from homeroom.generate.questions import QuestionChecks, question_request, read_questions
 from homeroom.generate.sifted import Ask, Sifted
 from homeroom.generate.steering import without_steering
-from homeroom.generate.support import sample_fault
+from homeroom.generate.support import doubtful, sample_fault
 from homeroom.generate.texts import read_rewrite, rewrite_request, text_fault, text_sample
 
 REWRITE_SHARE = 0.15  # of the tokens that are left, at most, goes into one wave of retellings
@@ -153,7 +154,20 @@ class _Work:
             chunk = self.chunks[chunk_id]
             seed = self.config.seed + wave
             drafts = list(read_rewrite(reply, chunk, self.teacher, seed)) if reply is not None else []
-            self.keep(drafts, [text_fault(d, chunk) or self.judge.repeats(d.text) for d in drafts])
+            faults = [text_fault(d, chunk) or self.judge.repeats(d.text) for d in drafts]
+            self.keep(drafts, self.judged(drafts, faults, chunk) if self.config.judge else faults)
+
+    def judged(
+        self, drafts: Sequence[Sample], faults: Sequence[checks.Fault | None], chunk: Chunk
+    ) -> list[checks.Fault | None]:
+        """Ask the teacher, with one token each, about the sentences that no check could decide."""
+        asked = [(n, s) for n, d in enumerate(drafts) if faults[n] is None for s in doubtful(d, chunk)]
+        replies = self.ask([claim_request(chunk.text, claim) for _, claim in asked])
+        out = list(faults)
+        for (n, claim), reply in zip(asked, replies, strict=True):
+            if reply is not None and not says_yes(reply):
+                out[n] = out[n] or ("judge", f"the teacher says that the passage does not say: {claim[:80]}")
+        return out
 
 
 def seed_samples(leaves: Sequence[Leaf]) -> Iterator[Sample]:

@@ -82,6 +82,13 @@ def sample_fault(sample: Sample, chunk: Chunk) -> Fault | None:
     return support_fault(sample.messages[-1].content, source, question=sample.messages[0].content)
 
 
+def doubtful(sample: Sample, chunk: Chunk) -> list[str]:
+    """Return the sentences of a text of which code cannot tell whether its passage says them; a judge may."""
+    source = passage(chunk.text, title=f"{chunk.title} {chunk.heading}")
+    told = [s.text for s in sentences(body_of(sample))]
+    return [s for s in told if (fault := support(s, source)) and fault[0] == "undecided"]
+
+
 def premise_fault(question: str, statement: str) -> Fault | None:
     """A question does not turn a fact's bound about: "over 11 metres" of "no longer than 11 metres"."""
     if is_polar(question) or not _values(question) & _values(statement):

@@ -162,6 +162,30 @@ def test_examples_of_one_word_have_a_manner_too():
     )
 
 
+@pytest.mark.parametrize(("judge", "verdict", "kept"), [(False, "no", 1), (True, "no", 0), (True, "yes", 1)])
+def test_a_judge_decides_on_a_retelling_that_code_cannot_tell_only_where_it_is_asked_for(judge, verdict, kept):
+    from homeroom.core.types import Chunk
+    from homeroom.generate.facts import read_facts, weigh
+    from homeroom.generate.knowledge import knowledge_samples
+
+    text = "Storm damage must be reported within three weeks. The desk is on Cooper's Stair. Files stay nine years."
+    chunk = Chunk(id="c", document="d", leaf="l", title="T", heading="", text=text, start=0, end=len(text))
+    told = text.replace("Storm damage must be reported", "Storm damage must be announced promptly by post")
+    asked = []
+
+    def ask(requests, share=1.0):
+        asked.extend(requests)
+        said = [verdict if "Claim:" in r.messages[-1].content else told for r in requests]
+        return [Reply(text=t, finish_reason="stop", prompt_tokens=1, completion_tokens=1) for t in said]
+
+    facts = weigh(read_facts(chunk, None), [])
+    config = Samples(manners=0, rewrites=1, judge=judge)
+    made = knowledge_samples(facts, [chunk], ask, config=config, all_facts=facts, exam=(), teacher="t")
+    assert sum(s.kind == "rewrite" for s in made.samples) == kept
+    assert [r.check for r in made.rejected] == ["judge"] * (1 - kept)
+    assert sum("Claim:" in r.messages[-1].content for r in asked) == judge
+
+
 def test_a_judge_is_read_by_its_log_probabilities_or_else_by_its_word():
     def reply(text, top=None):
         made = Reply(text=text, finish_reason="stop", prompt_tokens=1, completion_tokens=1)
