@@ -174,6 +174,9 @@ def _bootstrap(
         entry[1] += 1
     if len(sums) < 2:
         return (-bound, bound)
+    if bound == 1 and len(set(changes)) == 1:  # drawing again would change nothing, but other questions might
+        unseen = wilson(0, len(sums))[1]
+        return (round(max(-1.0, changes[0] - unseen), 4), round(min(1.0, changes[0] + unseen), 4))
     change, count = numpy.array(list(sums.values()), dtype=float).T
     random = numpy.random.default_rng(seed)
     means = []

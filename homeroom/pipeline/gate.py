@@ -85,6 +85,14 @@ def turn(
     )
 
 
+def take_back(refused: Path, model: Path) -> None:
+    """Put a student that the gate refused back where training left it: a milder gate need not train anew."""
+    from homeroom.train.phases import replace_folder
+
+    if (refused / "config.json").is_file() and not model.exists():
+        replace_folder(refused, model)
+
+
 def forgetting(before: Sequence[bool], after: Sequence[bool]) -> float:
     """Return the share of what was right before and is wrong after; 0 where nothing was right.
 

@@ -20,7 +20,7 @@ from homeroom.core.types import Chunk, Document, Fact, Message, Question, Reject
 from homeroom.core.words import words
 from homeroom.generate.sifted import Sifted
 from homeroom.pipeline.course import Course, digest_of, facts_of, in_words, own_training_tokens, summary_of
-from homeroom.pipeline.gate import hold_gate
+from homeroom.pipeline.gate import hold_gate, take_back
 from homeroom.pipeline.rounds import AGAIN, Effort, effort, weighed
 
 FACTS_SHARE = 0.35  # of the teacher's tokens at most, so that a long text leaves something to ask about it
@@ -363,6 +363,7 @@ def make_train(course: Course, out: Path) -> dict[str, Any]:
     for phase in course.recipe.train.phases:
         if phase not in phases:
             course.say(f"train: the course has no {phase.data}, so the phase {phase.name!r} is left out")
+    take_back(course.out / "refused", course.out / "model")
     results = train_phases(
         course.student(),
         data,

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from homeroom.evaluate.statistics import difference, mcnemar, rate, wilson
+from homeroom.evaluate.statistics import difference, mcnemar, mean, rate, wilson
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,12 @@ def test_one_question_or_none_tells_nothing():
     assert difference([False], [True], sources=["a"]).ci95 == (-1.0, 1.0)
     assert difference([], []).ci95 == (-1.0, 1.0)
     assert difference([], []).difference == 0.0
+
+
+def test_where_every_question_went_alike_the_interval_is_what_other_questions_might_have_shown():
+    assert difference([True] * 20, [True] * 20).ci95 == (-0.1611, 0.1611)
+    assert difference([False] * 20, [True] * 20).ci95 == (0.8389, 1.0)
+    assert mean([0.5] * 20).ci95 == (0.5, 0.5)
 
 
 def test_lists_of_other_lengths_are_refused():

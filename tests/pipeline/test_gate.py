@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 from tiny_student import make_tiny_student
 
 from homeroom.core.errors import RefusedError, UsageError
-from homeroom.pipeline.gate import turn
+from homeroom.pipeline.gate import take_back, turn
 from homeroom.train.blend import dial
 
 NAME = "model.layers.0.mlp.up_proj.weight"
@@ -63,6 +63,18 @@ def test_a_student_that_forgets_too_much_however_near_is_refused_and_the_base_st
     assert not tuned.exists()
     assert way(base, tmp_path / "no") == 1.0
     assert not (tmp_path / "model.dial").exists()
+
+
+def test_a_refused_student_is_taken_back_for_a_milder_gate(models, tmp_path):
+    base, tuned = models
+    right = forgetful(base, per_way=1.0)
+    with pytest.raises(RefusedError):
+        turn(base, tuned, refused=tmp_path / "no", most=0.1, right=right, say=lambda _: None)
+    take_back(tmp_path / "no", tuned)
+    assert turn(base, tuned, refused=tmp_path / "no", most=0.7, right=right, say=lambda _: None)["dial"] == 0.7
+    assert not (tmp_path / "no").exists()
+    take_back(tmp_path / "no", tuned)  # nothing to take back
+    assert way(base, tuned) == 0.7
 
 
 def test_weights_of_another_shape_are_refused(models, tmp_path):
