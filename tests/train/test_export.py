@@ -10,8 +10,10 @@ import stat
 import jinja2
 import pytest
 import yaml
+from click.testing import CliRunner
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from homeroom.cli.main import cli
 from homeroom.core.errors import ContentError, MachineError, RefusedError, UsageError
 from homeroom.models.gguf_import import read_gguf
 from homeroom.train import export
@@ -171,3 +173,19 @@ def test_a_course_is_exported_with_its_card(tiny, tmp_path):
     made = export_student(str(course), kind="gguf", weights="q8_0")
     assert made == course / "out" / "export" / "course.gguf"
     assert made.stat().st_size > 100_000
+
+
+def test_the_command_writes_it_and_says_where_and_refuses_what_is_there(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for kind, made in (("hf", f"{tiny.name}-hf/README.md"), ("gguf", f"{tiny.name}.gguf")):
+        told = CliRunner().invoke(cli, ["export", str(tiny), "--format", kind])
+        assert told.exit_code == 0, told.output
+        assert (tmp_path / made).exists() is (kind == "gguf")  # a model that is no course has no card of its own
+    again = CliRunner().invoke(cli, ["export", str(tiny), "--format", "hf"])
+    assert isinstance(again.exception, RefusedError)
+
+
+def test_of_a_folder_that_is_no_course_no_samples_are_written(tmp_path):
+    told = CliRunner().invoke(cli, ["export", str(tmp_path / "nowhere"), "--format", "alpaca"])
+    assert told.exit_code == 2
+    assert "is not a course" in told.output
