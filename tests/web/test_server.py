@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from web_process import start
 
 from homeroom.core.errors import RefusedError
 from homeroom.jobs.machine import identity
@@ -18,19 +19,6 @@ from homeroom.web.server import check_host
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_MIB = 300
-
-
-def start(home, *options):
-    code = "import homeroom.cli.main as m, sys; sys.argv[0] = 'homeroom'; m.main()"
-    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-c", code, "web", str(home), "--port", "0", *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=env, text=True)
-    said = ""
-    for line in process.stderr:
-        said += line
-        if found := re.search(r"http://127\.0\.0\.1:\d+/enter/\S+", line):
-            return process, found[0]
-    pytest.fail(said)
 
 
 def mapped(pid):
