@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything below works in .venv, which `make setup` makes and keeps up to date.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test differential lint fix golden bench build docs lock clean
+.PHONY: help setup demo test kills differential lint fix golden bench build docs lock clean
 
 # The Python to set up with: PYTHON=... if given, else that of .venv, else the first of these that runs.
 PYTHON ?=
@@ -31,6 +31,9 @@ test: setup  ## the tests, in under four minutes on two cores
 
 differential: setup  ## our verdict on taxonomies against InstructLab's, on thousands of files (minutes)
 	HOMEROOM_DIFFERENTIAL=full $(VENV)/python -m pytest tests/taxonomy/test_differential.py $(ARGS)
+
+kills: setup  ## a worker is killed at 30 random points of a job (half a minute)
+	HOMEROOM_KILLS=30 $(VENV)/python -m pytest tests/jobs -k random_points $(ARGS)
 
 lint: setup  ## what CI checks besides the tests
 	$(VENV)/ruff check .
