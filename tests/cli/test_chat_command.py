@@ -6,13 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tiny_student import make_tiny_student
 
 import homeroom
 from homeroom.author.correct import documents_of
 from homeroom.author.qna import tidy
 from homeroom.cli import chat as cli
-from homeroom.core.errors import UsageError
+from homeroom.cli.serve import serve
+from homeroom.core.errors import RefusedError, UsageError
 from homeroom.core.files import write_jsonl
 from homeroom.core.types import Message, Sample
 from homeroom.taxonomy.read import read_taxonomy
@@ -146,3 +148,35 @@ def test_a_model_that_is_no_course_has_no_documents(tmp_path, monkeypatch):
     student = make_tiny_student(tmp_path / "student")
     with pytest.raises(UsageError, match="no documents"):
         cli.Talk(str(student), False, True, system="", max_tokens=5, temperature=0.0)
+
+
+# -- what serve opens of the same course ---------------------------------------------------------------------------
+
+
+def test_a_course_is_served_with_its_documents_and_its_proof(talk, course):
+    from homeroom.pipeline.serving import open_served
+
+    models, embed = open_served(str(course))
+    assert list(models) == ["tuned", "base"]
+    assert embed is None
+    assert models["tuned"].library.search("Who is the head of claims?")[0].document == "claims-handbook.md"
+    assert models["tuned"].proof.startswith("not proved")
+    report = course / "out" / "report"
+    said = models["tuned"].engine.answer([(Message(role="user", content="Q?"),)], max_tokens=64)[0]
+    item = {"set": "final", "kind": "short", "question": "Q?", "before": "other", "after": said}
+    write_jsonl(report / "items.jsonl", [item])
+    (report / "record.json").write_text('{"kind": "report", "format": 1}')
+    try:
+        assert open_served(str(course))[0]["tuned"].proof == "1 of 1 answers are the tuned student's, 0 the base's"
+        write_jsonl(report / "items.jsonl", [item | {"before": said, "after": "other"}])
+        with pytest.raises(RefusedError, match="not the tuned weights"):
+            open_served(str(course))
+    finally:
+        shutil.rmtree(report)
+
+
+def test_a_key_that_is_too_short_is_refused(course, tmp_path):
+    (tmp_path / "key").write_text("short\n")
+    done = CliRunner().invoke(serve, [str(course), "--key-file", str(tmp_path / "key")])
+    assert isinstance(done.exception, UsageError)
+    assert "shorter than 16" in str(done.exception)
