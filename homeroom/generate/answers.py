@@ -11,10 +11,11 @@ questions (both measured, `dev/LOG.md`).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from homeroom.core.words import words
 from homeroom.generate import checks
-from homeroom.generate.details import detail_spans, telling
+from homeroom.generate.details import detail_spans, is_day, is_month, telling, with_its_span
 from homeroom.generate.language import subject_of_clause
 from homeroom.generate.polar import NEGATION, yes_or_no
 
@@ -54,16 +55,16 @@ def asked_detail(question: str, statement: str, *, subject: str = "") -> str:
         return ""
     known, said = set(words(question)) | set(words(subject)), checks.content_words(question)
     named = set(words(which[1] or which[2] or question)) if which else set()
-    is_time = bool(_A_TIME.search(asked))
+    is_time = _A_TIME.search(asked)
     shared = _subject_words(statement)
     found: list[tuple[int, str]] = []
-    for start, end in detail_spans(statement):
+    for start, end in dict.fromkeys(with_its_span(statement, a, b, question=asked) for a, b in detail_spans(statement)):
         own, measures = statement[start:end], checks.numbers(statement[start:end])
         if telling(own) <= known or (wanted and bool(measures) != (wanted == "number")):
             continue
         if _AMOUNT.search(asked) and _CLOCK.search(own):
             continue
-        if is_time and not _tells_when(own, statement[:start]):
+        if is_time and not _tells_when(own, statement[:start], unit=is_time[1]):
             continue  # "When ...?" is not answered by a person, nor by "for nine years"
         is_name, is_plain = not measures and own[0].isupper(), not (wanted or which or is_time)
         if is_plain and is_name and start < len(statement) / 2:
@@ -91,7 +92,7 @@ _A_THING = re.compile(
 _NO_THING = re.compile(r"\bwhat (?:happens|happened|if|about)\b|\bwhat\b.*\b(?:do|mean|expect|happen)\?", re.IGNORECASE)
 _AMOUNT = re.compile(r"\bhow (?:long|many|much)\b", re.IGNORECASE)
 _CLOCK = re.compile(r"\d [ap]\.?m\b|\d:\d\d", re.IGNORECASE)
-_A_TIME = re.compile(checks.WHEN + r"|\bwhat (?:time|day|hour)\b", re.IGNORECASE)
+_A_TIME = re.compile(checks.WHEN + r"|\b(?:what|which) (time|hour|day|date|month|season)\b", re.IGNORECASE)
 _WHICH = re.compile(
     r"\b(?:which|name) of (?:the |these |its )?((?:\w+ )?\w+)\b"
     r"|\b(?:which|what) (?!(?:is|are|was|were|do|does|did|can|if|should|must|would|will|happens|the|about|one)\b)(\w+)"
@@ -107,25 +108,36 @@ def _subject_words(statement: str) -> set[str]:
     return checks.content_words(head) if both and len(head.split()) < 6 else set()
 
 
-def _tells_when(detail: str, before: str) -> bool:
-    """Tell whether a detail is a time or a condition, and not a length of time."""
+def _tells_when(detail: str, before: str, *, unit: str | None) -> bool:
+    """Tell whether a detail is a time or a condition, and not a length of time; in the unit asked for, if any."""
     if re.search(r"\bfor(?: up to| about| at (?:least|most))?\s*$", before, re.IGNORECASE):
         return False
+    if unit and unit.casefold() in _UNITS:
+        return _UNITS[unit.casefold()](detail)
     return checks.is_time(detail) or bool(re.match(_WHENEVER, detail)) or bool(re.search(_PLACED, before))
 
 
+_UNITS: dict[str, Callable[[str], bool]] = {
+    "day": is_day,
+    "date": is_day,
+    "month": is_month,
+    "hour": lambda detail: checks.is_time(detail) and not is_day(detail),
+    "time": lambda detail: checks.is_time(detail) and not is_day(detail),
+}
 _PLACED = r"(?i:\b(?:in|on|at|during)(?: the)?\s*$)"  # "in the Lamplight Regatta"
 _WHENEVER = r"(?i:(?:only )?(?:if|when|after|before|while|unless|until|in|on|at|during)\b)"
 
 
 def _whole(statement: str, start: int, end: int, *, name: bool) -> str:
     """Return the detail with what belongs to it: "for up to 16 nights", "the Harbour plan"."""
-    if statement[start:end].split()[0] in _LEADS:
+    if statement[start:end].split()[0].casefold() in _LEADS:
         return statement[start:end]  # it has its own: "in monthly instalments"
     before, after = statement[:start].split(), statement[end:]
     lead: list[str] = []
     while before and len(lead) < MAX_LEAD and _leads(before[-1].casefold(), lead, name=name):
         lead.insert(0, before.pop())
+    if lead == ["to"]:
+        lead = []  # "from 9 a.m. to 5 p.m."
     if lead[:1] == ["after"] and not checks.is_time(statement[start:end]):
         lead.pop(0)  # "looks after 84 plots"
     if "than" in lead and "no" not in lead and NEGATION.search(statement):

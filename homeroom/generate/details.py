@@ -84,6 +84,56 @@ def details(statement: str) -> list[str]:
     return [statement[a:b] for a, b in detail_spans(statement)]
 
 
+def with_its_span(statement: str, start: int, end: int, *, question: str) -> tuple[int, int]:
+    """Return a detail's place, widened to the span of time or the date that it is a part of.
+
+    Of a span only one end is returned where the question asks for it.
+
+    Example:
+        >>> told = "The shop opens on Saturdays from ten until noon."
+        >>> for asked in ("When is the shop open?", "When does the shop close?", "When does it open?"):
+        ...     a, b = with_its_span(told, 31, 34, question=asked)
+        ...     print(told[a:b])
+        from ten until noon
+        noon
+        ten
+    """
+    for found in _FROM_TO.finditer(statement):
+        ends = checks.is_time(found["start"]), checks.is_time(found["end"])
+        if found.start() <= start and end <= found.end() and any(ends):
+            return found.span("end" if _ENDS.search(question) else "start" if _BEGINS.search(question) else 0)
+    return next((m.span() for m in _DATE.finditer(statement) if m.start() <= start and end <= m.end()), (start, end))
+
+
+_MONTH = "(?:january|february|march|april|may|june|july|august|september|october|november|december)"
+_DAY = r"(?:(?:first|second|third|fourth|fifth|last|next|every|each) )?(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
+_CLOCKED = r"(?: [ap]\.?m\b\.?| o'clock| (?:in the |on )?(?:morning|afternoon|evening|midnight)s?)?"
+_FROM_TO = re.compile(
+    rf"\b(?:from|between) (?P<start>[^,;]{{1,40}}?) (?:to|until|till|and) "
+    rf"(?P<end>(?:the (?:end|beginning|start|middle) of )?[^\s,;.]+(?:\.\d\d)?{_CLOCKED})",
+    re.IGNORECASE,
+)
+_DATE = re.compile(
+    rf"\b(?:the )?{_DAY}(?: (?:of|in) (?:(?:each|every|the) )?[^\W\d_]+)?(?: and {_MONTH}\b)?"
+    rf"|\b(?:the )?\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH}\b",
+    re.IGNORECASE,
+)
+_ENDS = re.compile(r"\b(?:clos(?:e|es|ed|ing)|ends?|ending|finish\w*|stops?|until|till|turned off)\b", re.IGNORECASE)
+_BEGINS = re.compile(
+    r"\b(?:start\w*|begins?|beginning|opening|turned on)\b|\b(?:do|does|did|will)\b.*\bopen\b", re.IGNORECASE
+)
+
+
+def is_day(text: str) -> bool:
+    """Say whether a text names a day of the week or of the year."""
+    return bool(_DATE.search(text))
+
+
+def is_month(text: str) -> bool:
+    """Say whether a text names a month."""
+    return bool(re.search(rf"\b{_MONTH}\b", text, re.IGNORECASE))
+
+
 def telling(detail: str) -> set[str]:
     """Return what of a detail a question must say to have said it: its numbers, else its words but for the small ones.
 

@@ -87,3 +87,38 @@ def test_a_clause_of_its_own_tells_which_of_two_details_is_meant():
     told = "The desk opens at 7:30 a.m. and takes its last call at 4 p.m."
     assert answer("At what time does the desk open?", told).startswith("At 7:30 a.m.")
     assert answer("At what time is the last call?", told).startswith("At 4 p.m.")
+
+
+SHOP = "The shop opens on Saturdays from ten until noon."
+WATER = "Water is turned on from mid-April to the end of October."
+OFFICE = "The desk is open from 9 a.m. to 5 p.m. on weekdays."
+SHOW = "The summer show takes place on the second Saturday of August."
+RENT = "Rent is due on 1 March, and a half plot costs 38 crowns."
+
+
+@pytest.mark.parametrize(
+    ("question", "statement", "lead"),
+    [
+        ("When does the shop close on Saturdays?", SHOP, "Until noon"),
+        ("On which day is the shop open?", SHOP, "On Saturdays"),
+        ("What time does the shop open?", SHOP, ""),  # "ten" could be anything
+        ("When can I use water?", WATER, "From mid-April to the end of October"),
+        ("What is the month when the water is turned on?", WATER, "Mid-April"),
+        ("In which month does the water season end?", WATER, "October"),
+        ("When is the desk open?", OFFICE, "From 9 a.m. to 5 p.m"),
+        ("When does the desk close?", OFFICE, "5 p.m"),
+        ("What time does the desk start?", OFFICE, "From 9 a.m"),
+        ("When is the summer show?", SHOW, "On the second Saturday of August"),
+        ("In which month is the show?", SHOW, "On the second Saturday of August"),
+        ("What date is rent due?", RENT, "On 1 March"),
+        ("Which day must I bring 38 crowns?", RENT, "On 1 March"),
+        (
+            "On which day are bonfires allowed?",
+            "Bonfires are allowed on Fridays in November and February.",
+            "On Fridays in November and February",
+        ),
+        ("How many plots are there?", "The society looks after 84 plots between the railway and the works.", "84 plots"),
+    ],
+)
+def test_a_time_is_told_whole_or_the_end_of_it_that_is_asked_for(question, statement, lead):
+    assert answer(question, statement) == (f"{lead}. {statement}" if lead else statement)
