@@ -27,7 +27,7 @@ SIZES: dict[str, dict[str, Any]] = {
             "exam.questions=12",
             "samples.skill_samples=12",
             "train.phases.0.tokens=6000",
-            "dataset.replay_share=0.0",
+            "train.phases.0.replay_share=0.0",
         ),
         "budget": "",
     },

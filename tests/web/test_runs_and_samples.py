@@ -5,13 +5,15 @@ import re
 
 import pytest
 
+from homeroom.core.config import read_recipe
 from homeroom.core.files import write_json, write_jsonl
 from homeroom.core.types import Message, Rejected, Sample
 from homeroom.generate.decisions import decided, key_of, read_decisions
 from homeroom.jobs.machine import identity
+from homeroom.pipeline.plan import seconds_of
 from homeroom.web import events
 from homeroom.web.asked import Ask
-from homeroom.web.pages_runs import follow
+from homeroom.web.pages_runs import SIZES, follow
 
 LEAF = "knowledge/insurance/claims"
 
@@ -196,3 +198,9 @@ def test_row_56_a_stream_ends_when_its_account_is_closed(browser, desk):
     stream, session = stream_of(desk, "Ben", 1, 10_000)
     desk.store.close(session.person.id)
     assert anyio.run(take, stream, lambda part: part.startswith("event: bye")) == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_of_a_run_names_settings_that_there_are(home, size):
+    read_recipe(home / "insurance", SIZES[size]["options"])
+    assert not SIZES[size]["budget"] or seconds_of(SIZES[size]["budget"]) >= 300
