@@ -161,6 +161,8 @@ def turned(clause: str, near: str) -> bool:
         nearest = max(parts, key=lambda p: len(own & stems(p)))
         left = denials(nearest) - denials(clause)
         tells = len([w for w in own if not has(stems(nearest), w)]) <= UNDECIDED * len(own) and VERB.search(clause)
+        if not denials(clause) and any(denial == f"not {w}" for denial in left for w in own):
+            return True  # "put fish in it" of "do not put fish in it"
         return bool(new) and not left if denials(clause) else bool(left and tells and len(own) > 2)
     even = [p for p in covered if (len(new) + len(denials(p) - denials(clause))) % 2 == 0]
     if not even:
@@ -186,7 +188,8 @@ def denials(text: str) -> set[str]:
     for place, word in enumerate(own):
         if word in _NOT and not (word == "no" and own[place + 1 : place + 2] and own[place + 1] in _MORE):
             after = next((w for w in own[place + 1 :] if stems(w)), "")
-            found.add(f"not {stem(after)}")
+            denial = f"not {stem(after)}"
+            found.add(f"{denial} again" if denial in found else denial)
     return found
 
 

@@ -201,7 +201,9 @@ def _against(way: str, clause: str, named: frozenset[str], place: int, source: P
     if words(way) == words(sentence):
         return None
     free = f"{source.title} {question}"
-    new = _values(way) - _values(near) - _values(question)
+    new = _values(way) - _values(sentence) - _values(question)
+    if _ONE.search(way) and "1" not in words(f"{sentence} {question}"):
+        new |= {"1"}
     if new or _units_differ(way, f"{near} {question}"):
         return "number", f"{', '.join(sorted(new)) or 'the unit'} is not in: {sentence[:80]}"
     told, known, granted = stems(way), stems(near), stems(free) | FRAME
@@ -271,6 +273,9 @@ def _is_rare(word: str, place: int, source: Passage) -> bool:
     """Tell whether so few sentences have a word that it belongs to them."""
     holders = [n for n, s in enumerate(source.sentences) if n != place and has(stems(s), word)]
     return len(holders) < max(2, min(COMMON, len(source.sentences) // 2))
+
+
+_ONE = re.compile(r"(?<![\w.,:])1(?![\w.,:]?\d)\b")  # the digit; the word is mostly a pronoun
 
 
 def _values(text: str) -> set[str]:
