@@ -94,6 +94,9 @@ class _Run:
                     child.stdin.write(json.dumps(job).encode() + b"\n")
                     child.stdin.flush()
                 why = self._follow(child)
+                if not why:  # it has closed its output and is about to end: let it, or its exit code would be ours
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        child.wait(self.grace_s)
             finally:
                 if child.poll() is None:
                     _end(identity(child.pid), grace_s=self.grace_s if why != "lost" else 0.0, reap=child.poll)
