@@ -117,7 +117,7 @@ RENT = "Rent is due on 1 March, and a half plot costs 38 crowns."
             "Bonfires are allowed on Fridays in November and February.",
             "On Fridays in November and February",
         ),
-        ("How many plots are there?", "The society looks after 84 plots between the railway and the works.", "84 plots"),
+        ("How many plots are there?", "The society looks after 84 plots between railway and works.", "84 plots"),
     ],
 )
 def test_a_time_is_told_whole_or_the_end_of_it_that_is_asked_for(question, statement, lead):
