@@ -38,7 +38,7 @@ class ScriptedUrl(str):
 @contextlib.contextmanager
 def scripted_server(answer: Callable[..., str | Raw], *, model: str = "scripted") -> Iterator[ScriptedUrl]:
     """Serve `answer` on a free port of 127.0.0.1 and yield the address."""
-    takes_request = len(inspect.signature(answer).parameters) > 1
+    takes_request = "request" in inspect.signature(answer).parameters
     asked: list[dict[str, Any]] = []
     headers: list[dict[str, str]] = []
 

@@ -25,9 +25,22 @@ class Teacher:
     model: str = "qwen2.5-coder-1.5b"  # a name in the catalog, a .gguf file, or an endpoint's model name
     url: str = ""  # an OpenAI-compatible endpoint, "http://host:port/v1"; empty: the local engine
     api_key_env: str = "HOMEROOM_TEACHER_KEY"  # the environment variable that holds the key, never the key
-    in_flight: int = 4  # requests at once, at an endpoint; the local engine takes one after the other
+    api_key_file: str = ""  # or the file that holds nothing but the key
+    api_key_keyring: str = ""  # or its place in the system's keyring, "service/user"
+    in_flight: int = 64  # requests at once, at most; an endpoint gets as many of them as it takes
+    stream: bool = False  # ask for streams, and wait `timeout_s` for each part instead of for the whole answer
+    prompt_price: float = 0.0  # of a million prompt tokens, in any currency; 0: not known, or nothing
+    answer_price: float = 0.0  # of a million generated tokens
     context_tokens: int = 2048  # per request, prompt and answer together
     timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What may be called."""
+
+    private: bool = False  # only this machine and what `allow` lists, by any part of Homeroom
+    allow: tuple[str, ...] = ()  # host names, addresses, or networks as 10.1.0.0/16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +188,7 @@ class Recipe:
     version: int = 1
     teacher: Teacher = field(default_factory=Teacher)
     student: Student = field(default_factory=Student)
+    network: Network = field(default_factory=Network)
     taxonomy: Taxonomy = field(default_factory=Taxonomy)
     documents: Documents = field(default_factory=Documents)
     exam: Exam = field(default_factory=Exam)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import hashlib
 import json
@@ -20,9 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from homeroom.core.errors import ContentError, RefusedError
+from homeroom.core.errors import ContentError, MachineError, RefusedError
 
 RECORD = "record.json"
+PART = ".part"  # the end of the name of a file that is still being written
 T = TypeVar("T")
 
 
@@ -152,14 +154,41 @@ def _kind_of(value: Any) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Write a file so that a reader, or a crash, sees the old content or the new, never half.
+
+    Raises:
+        MachineError: the disk is full.
+    """
+    _write_parts(path, (text,))
+
+
+def _write_parts(path: Path, parts: Iterable[str]) -> None:
+    """Write texts one after the other into one file, atomically.
+
+    Raises:
+        MachineError: the disk is full; what was there before is still there, and nothing half is left.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "Free some space; what was finished is kept, and the same command goes on from there."
+            raise MachineError("the disk is full", where=str(path), hint=hint) from None
+        raise
+
+
+def clear_parts(folder: Path, pattern: str) -> None:
+    """Remove what writes that were interrupted left behind in the folders that match `pattern`."""
+    for path in folder.glob(f"{pattern}/.*{PART}"):
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -183,7 +212,7 @@ def read_json(path: Path) -> Any:
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """Write one JSON object a line, atomically."""
-    write_text(path, "".join(json.dumps(to_json(row), ensure_ascii=False) + "\n" for row in rows))
+    _write_parts(path, (json.dumps(to_json(row), ensure_ascii=False) + "\n" for row in rows))
 
 
 def read_jsonl(path: Path, kind: type[T] = dict) -> list[T]:

@@ -189,6 +189,7 @@ class Request:
     seed: int = 0
     stop: tuple[str, ...] = ()
     schema: dict[str, Any] | None = field(default=None, hash=False)  # JSON schema that the answer must follow
+    top_logprobs: int = 0  # how many of the likeliest first tokens to tell, at most 20; a server may not know them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,8 +200,10 @@ class Reply:
     finish_reason: str  # "stop" or "length"
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = -1  # of the prompt, that the server had read before; -1: it does not say
     seconds: float = 0.0
     kept: bool = False  # read from disk, not asked again
+    top: dict[str, float] = field(default_factory=dict, hash=False)  # likeliest first tokens -> log-probability
 
 
 class Answer(Protocol):

@@ -14,8 +14,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 MAX_CHARACTERS = 100_000  # of one text; what is beyond is not looked at
+REMEMBERED = 600  # characters of a text whose words are kept for the next time, so that 20,000 take some 20 MB
 
 # Split from a text: one word a line would be a screen of its own.
 _UNITS = """
@@ -98,6 +100,11 @@ def words(text: str) -> list[str]:
         ['250', 'the', '23th', '15', 'percent']
     """
     text = text[:MAX_CHARACTERS]
+    return list(_words(text)) if len(text) <= REMEMBERED else list(_words.__wrapped__(text))
+
+
+@lru_cache(maxsize=20_000)  # the checks ask for the words of the same few thousand sentences again and again
+def _words(text: str) -> tuple[str, ...]:
     for pattern, new in _CLEAN:
         text = pattern.sub(new, text)
     text = unicodedata.normalize("NFKC", text).casefold()
@@ -105,7 +112,7 @@ def words(text: str) -> list[str]:
     for pattern, new in _REWRITE:
         text = pattern.sub(new, text)
     found = [_plain_number(w) if is_number(w) else w for w in _WORD.findall(text)]
-    return [_singular(w) for w in _dated(_with_units(_on_the_hour(_with_digits(found))))]
+    return tuple(_singular(w) for w in _dated(_with_units(_on_the_hour(_with_digits(found)))))
 
 
 def is_number(word: str) -> bool:

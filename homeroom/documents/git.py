@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from homeroom.core import network
 from homeroom.core.errors import ContentError, MachineError
 from homeroom.core.types import content_id
 
@@ -55,18 +56,21 @@ def open_commit(
     Raises:
         ContentError: the address, protocol or commit is not acceptable, or does not exist.
         MachineError: git is missing, took too long, or the network is away.
+        RefusedError: it is not in the cache, and private mode does not allow its host.
     """
     check_address(address, protocols=protocols, where=where)
     if not _COMMIT.fullmatch(commit) or ".." in commit or commit.endswith((".lock", "/", ".")):
         hint = "Give the full hash (40 digits) of a commit; a branch or tag works too, but may move."
         raise ContentError(f"the commit {commit[:80]!r} is not a hash, branch or tag", where=where, hint=hint)
-    allowed = tuple(protocols)
+    allowed = tuple(protocols) if _may_call(address) else ()
     clone = cache / "git" / content_id(address)
     if not (clone / "HEAD").is_file():
         _prepare(address, clone, allowed, where)
     is_hash = _HASH.fullmatch(commit) is not None
     found = _find(clone, commit, allowed) if is_hash else ""
     if not found:
+        if not allowed:
+            network.refuse_unless_allowed(_host(address), where=where or address)
         found = _fetch(clone, commit, allowed, where)
     if not found:
         hint = "Check the hash; was the commit pushed? A branch or tag works too."
@@ -123,6 +127,15 @@ def check_address(address: str, *, protocols: Sequence[str] = PROTOCOLS, where: 
         raise ContentError(message, where=where, hint="Remove it here, and use git's credential helper or an SSH key.")
     if protocol != "file" and (not re.fullmatch(r"[A-Za-z0-9\[][\w.:\[\]-]*", host) or path.startswith("/-")):
         raise ContentError(f"{address[:80]!r} names no host", where=where, hint=hint)
+
+
+def _may_call(address: str) -> bool:
+    return not network.is_private() or address.startswith("file://") or network.is_allowed(_host(address))
+
+
+def _host(address: str) -> str:
+    match = _SCP.fullmatch(address) if "://" not in address else None
+    return match[2] if match else urlsplit(address).hostname or ""
 
 
 # -- git itself --------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+from homeroom.core import network
 from homeroom.core.errors import ContentError, MachineError, RefusedError
 from homeroom.core.files import write_json
 from homeroom.core.types import content_id
@@ -87,6 +88,7 @@ def fetch_url(
     if offline if offline is not None else os.environ.get("HOMEROOM_OFFLINE", "") not in ("", "0"):
         hint = "Fetch it once with the network, or put the file beside the qna.yaml and name it there."
         raise MachineError("has not been fetched yet, and HOMEROOM_OFFLINE is set", where=url, hint=hint)
+    network.refuse_unless_allowed(urlsplit(url).hostname or "", where=url)
     place.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=place, prefix=".", suffix=".part", delete=False) as part:
         temporary = Path(part.name)

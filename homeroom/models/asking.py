@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from homeroom.models.endpoint import Endpoint
 
 KEPT_FORMAT = 1
+MANY_EMPTY, ANY_EMPTY = 12, 5  # answers, all of them empty: then at once, or at the end, the run stops
 FAILED = "failed"  # the finish_reason of a request that got no answer; its text is empty and it is not kept
 OnReply = Callable[[int, Reply], None]
 
@@ -44,7 +45,7 @@ def ask_all(
             the finish_reason "failed". By default one in twenty, at least 2.
 
     Raises:
-        StageError: too many requests failed; names the first cause.
+        StageError: too many requests failed, or all answers are empty; names the first cause.
         MachineError: the endpoint is not there, or does not accept the key or the model.
     """
     requests = list(requests)
@@ -97,6 +98,8 @@ class _Run:
     indices: dict[str, list[int]] = field(default_factory=dict)  # id -> the requests that are equal to one another
     running: dict[asyncio.Task[Reply], tuple[str, int]] = field(default_factory=dict)  # -> id, tokens it may need
     spent_tokens: int = 0
+    num_answers: int = 0
+    empty: list[tuple[str, Reply]] = field(default_factory=list)  # answers without a word
     failures: list[StageError] = field(default_factory=list)
 
     async def ask_each(self, requests: Iterable[Request]) -> None:
@@ -106,6 +109,7 @@ class _Run:
                     break
             while self.running:
                 await self._collect()
+            self._refuse_silence(ANY_EMPTY)
         finally:
             for task in self.running:
                 task.cancel()
@@ -114,7 +118,7 @@ class _Run:
 
     async def _start(self, index: int, request: Request) -> bool:
         """Answer from disk, or begin to ask; False where the tokens might not suffice."""
-        key = content_id(self.endpoint.identity, asdict(request))
+        key = request_id(self.endpoint.identity, request)
         twins = self.indices.setdefault(key, [])
         twins.append(index)
         if len(twins) > 1:
@@ -128,7 +132,7 @@ class _Run:
             return False
         kept = read_kept(self.keep, key, self.endpoint.identity, request) if self.keep else None
         if kept is not None:
-            self.spent_tokens += kept.completion_tokens
+            self._count(key, kept)
             self._deliver(index, kept)
             return True
         while len(self.running) >= self.endpoint.in_flight:
@@ -153,12 +157,13 @@ class _Run:
             key, _ = self.running.pop(task)
             try:
                 reply = task.result()
+                self._count(key, reply)
             except StageError as error:
                 self.failures.append(error)
                 reply = Reply(text="", finish_reason=FAILED, prompt_tokens=0, completion_tokens=0)
-            self.spent_tokens += reply.completion_tokens
             for position, index in enumerate(self.indices[key]):
                 self._deliver(index, reply if position == 0 else replace(reply, kept=True))
+        self._refuse_silence(MANY_EMPTY)
         if len(self.failures) > self.max_failures:
             first = self.failures[0]
             raise StageError(
@@ -166,6 +171,23 @@ class _Run:
                 where=first.where or self.endpoint.url,
                 hint="Answers so far are kept and are not asked again. " + first.hint,
             )
+
+    def _count(self, key: str, reply: Reply) -> None:
+        self.spent_tokens += reply.completion_tokens
+        self.num_answers += 1
+        if not reply.text.strip():
+            self.empty.append((key, reply))
+
+    def _refuse_silence(self, at_least: int) -> None:
+        """Stop where the model says nothing at all, and forget those answers, so that a mended one is asked again."""
+        if len(self.empty) < max(at_least, self.num_answers):
+            return
+        for key, _ in self.empty if self.keep else ():
+            kept_path(self.keep, key).unlink(missing_ok=True)
+        is_cut = all(reply.finish_reason == "length" for _, reply in self.empty)
+        thinking = "All its tokens went elsewhere, into thinking perhaps: turn that off, or take another model."
+        hint = thinking if is_cut else "Try the model by hand: does it answer a question? Is its chat template right?"
+        raise StageError(f"all {self.num_answers} answers so far are empty", where=self.endpoint.url, hint=hint)
 
     def _deliver(self, index: int, reply: Reply) -> None:
         self.replies[index] = reply
@@ -176,17 +198,35 @@ class _Run:
 # -- answers on disk ---------------------------------------------------------------------------------------------
 
 
+def kept_path(keep: Path, key: str) -> Path:
+    """Return where the answer of this id lies."""
+    return keep / key[:2] / f"{key}.json"
+
+
+def request_id(identity: str, request: Request) -> str:
+    """Return the name under which the answer of one model to one request is kept."""
+    return content_id(identity, _asked(request))
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    """Return the request as it is hashed and kept; what came later and is not used is left out, so that ids stay."""
+    asked = asdict(request)
+    if not request.top_logprobs:
+        del asked["top_logprobs"]
+    return asked
+
+
 def write_kept(keep: Path, key: str, identity: str, request: Request, reply: Reply) -> None:
     """Keep one answer, atomically."""
-    entry = {"version": KEPT_FORMAT, "identity": identity, "request": asdict(request), "reply": asdict(reply)}
-    write_text(keep / key[:2] / f"{key}.json", json.dumps(entry, ensure_ascii=False) + "\n")
+    entry = {"version": KEPT_FORMAT, "identity": identity, "request": _asked(request), "reply": asdict(reply)}
+    write_text(kept_path(keep, key), json.dumps(entry, ensure_ascii=False) + "\n")
 
 
 def read_kept(keep: Path, key: str, identity: str, request: Request) -> Reply | None:
     """Return a kept answer marked `kept`, or None where there is none that is whole and belongs to this request."""
     try:
-        entry: Any = json.loads((keep / key[:2] / f"{key}.json").read_text(encoding="utf-8"))
-        asked = json.loads(json.dumps(asdict(request)))
+        entry: Any = json.loads(kept_path(keep, key).read_text(encoding="utf-8"))
+        asked = json.loads(json.dumps(_asked(request)))
         if (entry["version"], entry["identity"], entry["request"]) != (KEPT_FORMAT, identity, asked):
             return None
         return dataclasses.replace(from_json(Reply, entry["reply"]), kept=True)

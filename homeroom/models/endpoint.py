@@ -1,35 +1,41 @@
 """Whatever answers: one `Request` in, one `Reply` out, over the OpenAI chat API.
 
-vLLM, llama-server, Ollama, a hosted API and our own engine are all an `Endpoint`. It retries what may pass (429, 5xx,
-a lost connection, a malformed answer), and says at once what will not: a refused connection, a key or a model that
-the server does not accept. Many requests at once, kept on disk, are `asking.ask_all`'s work; it is importable from
-here too. `FakeEndpoint` is the same without a server, for tests.
+vLLM, llama-server, Ollama, a hosted API and our own engine are all an `Endpoint`. It retries what may pass (5xx, a lost
+connection, a malformed answer), waits where it is told to slow down (`pace.py`), leaves out what this server does not
+take (`dialect.py`), and says at once what will not pass: a refused connection, a key or a model that is not accepted.
+Many requests at once, kept on disk, are `asking.ask_all`'s work; it is importable from here too. `FakeEndpoint`
+is the same without a server, for tests.
 """
 
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import ipaddress
 import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from homeroom.core import network
 from homeroom.core.errors import HomeroomError, MachineError, StageError, UsageError
 from homeroom.core.types import Reply, Request
 from homeroom.models.asking import ask_all, ask_until
+from homeroom.models.dialect import Dialect
+from homeroom.models.pace import MAX_WAIT_S, Pace
+from homeroom.models.replies import MAX_REPLY_BYTES, Malformed, quote, read_reply, retry_after_s
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 __all__ = ["Endpoint", "FakeEndpoint", "ask_all", "ask_until"]
 
-MAX_REPLY_BYTES = 8 * 2**20  # an answer of 8,192 tokens with log-probabilities is below 2 MiB
-MAX_WAIT_S = 60.0  # between two tries, whatever Retry-After says
+SLOW_DOWN = (429, 503)
+PATIENCE_S = 600.0  # of refusals without one answer in between
 
 
 class Endpoint:
@@ -39,15 +45,18 @@ class Endpoint:
         url: Up to and with the version, "http://host:port/v1"; "/v1" is added where there is no path.
         model: The name under which the server knows it.
         api_key: Sent as a bearer token; never logged, written, or shown in an error.
-        timeout_s: For one answer, waiting in the server's queue included.
-        in_flight: Requests that `ask_all` keeps open at once.
+        timeout_s: For one answer, waiting in the server's queue included; of a stream, for its next part.
+        in_flight: Requests at once, at most; how many of them the server takes is found out (`pace`).
         identity: Names the model in the ids of kept answers. A local engine gives the file's sha256; empty means
             the server's host and the model's name.
         retries: Tries after the first one.
         backoff_s: Wait before the second try; it doubles from there, with jitter.
+        patience_s: How long a server may refuse (429, 503) without giving one answer.
+        stream: Ask for streams of events from the start; a server that gives nothing else is found out.
 
     Raises:
         UsageError: `url` is not an http(s) address, or holds a user name or password.
+        RefusedError: in private mode, an address that is neither this machine nor on the allow-list.
     """
 
     def __init__(
@@ -61,15 +70,21 @@ class Endpoint:
         identity: str = "",
         retries: int = 5,
         backoff_s: float = 0.5,
+        patience_s: float = PATIENCE_S,
+        stream: bool = False,
     ) -> None:
         self.url, host, netloc = _check_url(url)
+        network.refuse_unless_allowed(host, where=self.url)
         self.model, self.timeout_s, self.in_flight = model, timeout_s, max(1, in_flight)
         self.identity = identity or f"{netloc}/{model}"
         self.is_local = _is_loopback(host)
-        self._key, self._retries, self._backoff_s = api_key, retries, backoff_s
+        self.pace, self.dialect = Pace(self.in_flight), Dialect(stream=stream)
+        self._key, self._retries, self._backoff_s, self._patience_s = api_key, retries, backoff_s, patience_s
         self._client: httpx.AsyncClient | None = None
+        self._tls: ssl.SSLContext | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._has_answered = False
+        self._answered_at: float | None = None
+        self.has_streamed = False  # the last answer came as a stream of events
 
     def __repr__(self) -> str:
         return f"Endpoint({self.url!r}, {self.model!r})"
@@ -78,39 +93,31 @@ class Endpoint:
         """Return the model's answer to `request`.
 
         Raises:
-            MachineError: nothing listens there, or the server does not accept the key or know the model.
+            MachineError: nothing listens there, it refuses for too long, or it does not accept the key or the model.
             StageError: this request failed: refused as invalid, or no usable answer after all tries.
         """
-        import httpx
-
-        trouble = ""
-        for attempt in range(self._retries + 1):
-            start = time.monotonic()
-            wait_s = self._backoff_s * 2**attempt * random.uniform(0.75, 1.25)
-            try:
-                async with asyncio.timeout(self.timeout_s):
-                    status, headers, body = await self._send("POST", "/chat/completions", self._body(request))
-                if status == 200:
-                    reply = _read_reply(body, time.monotonic() - start)
-                    self._has_answered = True
-                    return reply
-                trouble = f"answered {status}: {self._quote(body)}"
-                if status not in (408, 409, 425, 429) and status < 500:
-                    raise await self._refusal(status, headers, trouble)
-                wait_s = _retry_after_s(headers) or wait_s
-            except (TimeoutError, httpx.TimeoutException):
-                trouble = f"no answer within {self.timeout_s:g} s"
-            except httpx.ConnectError as error:
-                trouble = f"no connection ({error})"
-                if not self._has_answered and attempt >= 1:  # never was there: a typo should not cost half a minute
-                    raise self._unreachable(trouble) from None
-            except (httpx.HTTPError, _Malformed) as error:
-                trouble = str(error) or type(error).__name__
-            if attempt < self._retries:
-                await asyncio.sleep(min(wait_s, MAX_WAIT_S))
-        if trouble.startswith("no connection"):
-            raise self._unreachable(trouble)
-        raise StageError(f"no usable answer in {self._retries + 1} tries; the last: {trouble}", where=self.url)
+        began, failed = time.monotonic(), 0
+        while True:
+            async with self.pace.turn() as sent:
+                trouble = await self._try(request)
+                if isinstance(trouble, Reply):
+                    self.pace.answered(trouble.completion_tokens)
+                    self._answered_at = time.monotonic()
+                    return trouble
+                if trouble.slow_down:
+                    self.pace.refused(sent, trouble.wait_s)
+            if trouble.is_refusal:  # costs no try: it will be let in, unless nobody ever is
+                if time.monotonic() - max(began, self._answered_at or 0.0) > self._patience_s:
+                    hint = "Answers so far are kept: the same command goes on later."
+                    raise MachineError(f"refuses for {self._patience_s:.0f} s: {trouble}", where=self.url, hint=hint)
+                continue
+            failed += 1
+            never_there = trouble.is_connection and self._answered_at is None and failed > 1
+            if failed > self._retries or never_there:  # a typo should not cost half a minute
+                if trouble.is_connection:
+                    raise self._unreachable(str(trouble))
+                raise StageError(f"no usable answer in {failed} tries; the last: {trouble}", where=self.url)
+            await asyncio.sleep(min(self._backoff_s * 2 ** (failed - 1) * random.uniform(0.75, 1.25), MAX_WAIT_S))
 
     async def models(self) -> list[str]:
         """Return the names of the models that the server lists; empty where it lists none.
@@ -127,7 +134,7 @@ class Endpoint:
             return [str(entry["id"])[:200] for entry in listed[:1000]]
         except (httpx.HTTPError, TimeoutError) as error:
             raise self._unreachable(f"no connection ({error})") from None
-        except (ValueError, KeyError, TypeError, _Malformed):
+        except (ValueError, KeyError, TypeError, Malformed):
             return []
 
     async def close(self) -> None:
@@ -138,28 +145,48 @@ class Endpoint:
 
     # -- one request ---------------------------------------------------------------------------------------------
 
-    def _body(self, request: Request) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "model": self.model,
-            "messages": [asdict(message) for message in request.messages],
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            "seed": request.seed,
-        }
-        if request.stop:
-            body["stop"] = list(request.stop)
-        if request.schema is not None:
-            json_schema = {"name": "answer", "schema": request.schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
-        return body
+    async def _try(self, request: Request) -> Reply | _Trouble:
+        """Send a request once; more often only to leave out what this server turns out not to take."""
+        import httpx
+
+        start = time.monotonic()
+        try:
+            while True:
+                body = self.dialect.body(self.model, request)
+                status, headers, answer = await self._send("POST", "/chat/completions", body)
+                if status not in (400, 422) or not self.dialect.learns(answer, sent=body):
+                    break
+            if status == 200:
+                self.has_streamed = str(headers.get("content-type", "")).startswith("text/event-stream")
+                return read_reply(answer, time.monotonic() - start, is_stream=self.has_streamed)
+        except (TimeoutError, httpx.TimeoutException):
+            return _Trouble(f"no answer within {self.timeout_s:g} s", slow_down=True)
+        except httpx.ConnectError as error:
+            return _Trouble(f"no connection ({error})", is_connection=True)
+        except (httpx.HTTPError, Malformed) as error:
+            return _Trouble(str(error) or type(error).__name__)
+        said = f"answered {status}: {quote(answer, hide=self._key)}"
+        if b"insufficient_quota" in answer[:10_000]:
+            raise MachineError(said, where=self.url, hint="The account has no money left; answers so far are kept.")
+        if status in SLOW_DOWN:
+            return _Trouble(said, slow_down=True, is_refusal=True, wait_s=retry_after_s(headers))
+        if status in (408, 409, 425) or status >= 500:
+            return _Trouble(said)
+        raise await self._refusal(status, headers, said)
 
     async def _send(self, method: str, path: str, body: Any) -> tuple[int, Any, bytes]:
-        client, received = self._open(), bytearray()
-        async with client.stream(method, self.url + path, json=body) as response:
+        client, received, loop = self._open(), bytearray(), asyncio.get_running_loop()
+        is_stream = bool(body and body.get("stream"))
+        async with (
+            asyncio.timeout(self.timeout_s) as limit,
+            client.stream(method, self.url + path, json=body) as response,
+        ):
             async for part in response.aiter_bytes():
                 received += part
                 if len(received) > MAX_REPLY_BYTES:
-                    raise _Malformed(f"the answer is larger than {MAX_REPLY_BYTES:,} bytes")
+                    raise Malformed(f"the answer is larger than {MAX_REPLY_BYTES:,} bytes")
+                if is_stream:
+                    limit.reschedule(loop.time() + self.timeout_s)
             return response.status_code, response.headers, bytes(received)
 
     def _open(self) -> httpx.AsyncClient:
@@ -171,10 +198,19 @@ class Endpoint:
             self._client = httpx.AsyncClient(
                 headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
                 timeout=httpx.Timeout(self.timeout_s, connect=min(self.timeout_s, 20)),
-                limits=httpx.Limits(max_connections=self.in_flight),
+                limits=httpx.Limits(max_connections=self.in_flight, max_keepalive_connections=self.in_flight),
+                verify=self._trusted(),
                 trust_env=not self.is_local,  # a company's proxy must not see, or break, what stays on this machine
             )
         return self._client
+
+    def _trusted(self) -> Any:
+        """Return the certificates to trust, read once; without TLS there are none to read, which takes a while."""
+        import httpx
+
+        if self.url.startswith("https:") and self._tls is None:
+            self._tls = httpx.create_ssl_context()
+        return self._tls or False
 
     # -- what went wrong -----------------------------------------------------------------------------------------
 
@@ -184,7 +220,7 @@ class Endpoint:
     async def _refusal(self, status: int, headers: Any, trouble: str) -> HomeroomError:
         if status in (401, 403):
             had = "The server did not accept the key" if self._key else "The server wants a key and none was given"
-            return MachineError(trouble, where=self.url, hint=f"{had}: see `api_key_env` in the recipe.")
+            return MachineError(trouble, where=self.url, hint=f"{had}: see `teacher.api_key_...` in docs/endpoints.md.")
         if status == 404:
             names = await self.models()
             known = f"It knows: {', '.join(names[:20])}." if names else "Does the address end in /v1?"
@@ -194,16 +230,19 @@ class Endpoint:
             return MachineError(trouble, where=self.url, hint=hint)
         return StageError(trouble, where=self.url, hint="The server finds this request invalid; it was not retried.")
 
-    def _quote(self, body: bytes) -> str:
-        text = body.decode("utf-8", "replace")
-        try:
-            error = json.loads(text)["error"]
-            text = str(error["message"] if isinstance(error, dict) else error)
-        except (ValueError, KeyError, TypeError):
-            pass
-        if self._key:
-            text = text.replace(self._key, "[key]")
-        return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300] or "(empty)"
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """Why a try gave no answer, and what follows from it."""
+
+    text: str
+    slow_down: bool = False
+    is_refusal: bool = False
+    is_connection: bool = False
+    wait_s: float = 0.0
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class FakeEndpoint(Endpoint):
@@ -244,52 +283,6 @@ class FakeEndpoint(Endpoint):
     async def models(self) -> list[str]:
         """Return the one name it has."""
         return [self.model]
-
-
-# -- reading what a server says ----------------------------------------------------------------------------------
-
-
-class _Malformed(Exception):
-    """An answer that is not what the API promises; worth another try."""
-
-
-def _read_reply(body: bytes, seconds: float) -> Reply:
-    try:
-        answer = json.loads(body)
-        choice = answer["choices"][0]
-        text, finish_reason = choice["message"]["content"], choice.get("finish_reason") or "stop"
-        usage = answer.get("usage") or {}
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        raise _Malformed("the answer is not a chat completion") from None
-    if text is None and finish_reason == "length":
-        text = ""  # all tokens went into thinking
-    if not isinstance(text, str) or not isinstance(finish_reason, str) or not isinstance(usage, dict):
-        raise _Malformed("the answer is not a chat completion with text")
-    text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate could not be written to disk
-    return Reply(
-        text=text,
-        finish_reason=finish_reason[:40],
-        prompt_tokens=_count(usage.get("prompt_tokens"), 0),
-        completion_tokens=_count(usage.get("completion_tokens"), len(text) // 4 + 1),  # some servers do not count
-        seconds=round(seconds, 3),
-    )
-
-
-def _count(value: Any, default: int) -> int:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9
-    return value if is_count else default
-
-
-def _retry_after_s(headers: Any) -> float:
-    text = str(headers.get("retry-after", "")).strip()
-    try:
-        return max(0.0, min(float(text), MAX_WAIT_S))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, min(email.utils.parsedate_to_datetime(text).timestamp() - time.time(), MAX_WAIT_S))
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
 
 
 def _check_url(url: str) -> tuple[str, str, str]:

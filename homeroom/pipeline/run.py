@@ -19,6 +19,7 @@ from homeroom.core.config import Recipe
 from homeroom.core.errors import MachineError
 from homeroom.core.files import (
     Record,
+    clear_parts,
     free_gib,
     hash_file,
     hash_folder,
@@ -49,6 +50,8 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
     """
     _refuse_small_disk(course.out)
     with lock_folder(course.out):
+        for pattern in ("*", "asked/*"):
+            clear_parts(course.out, pattern)
         try:
             wanted = [until] if only else list(STAGES[: STAGES.index(until) + 1])
             while wanted:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from scripted_endpoint import scripted_server
 
 from homeroom.core.errors import MachineError, StageError
 from homeroom.core.types import Message, Reply, Request
-from homeroom.models.asking import ask_all, ask_until
+from homeroom.models.asking import ask_all, ask_until, request_id
 from homeroom.models.endpoint import FakeEndpoint
 
 ROOT = Path(__file__).parents[2]
@@ -185,6 +186,34 @@ def test_a_stopped_process_loses_nothing_that_was_answered(tmp_path: Path, sent:
     assert 5 <= len(kept) < 40
     assert len(kept) >= num_answered - 3  # at most what was on the wire
     assert all(json.loads(path.read_text())["reply"]["text"] == "fine" for path in kept)
+
+
+def test_a_model_that_says_nothing_ends_the_run_and_is_asked_again_once_it_is_mended(tmp_path: Path):
+    mute = FakeEndpoint(lambda request: " ", in_flight=2)
+    with pytest.raises(StageError, match="all 12 answers so far are empty"):
+        ask_all(mute, requests(200), keep=tmp_path)
+    assert len(mute.asked) < 20
+    assert len(kept_files(tmp_path)) < 3
+    with pytest.raises(StageError, match="all 5 answers"):
+        ask_all(FakeEndpoint(lambda request: ""), requests(5), keep=tmp_path)
+    assert next(r.text for r in ask_all(FakeEndpoint(echo), requests(5), keep=tmp_path)) == "you said say 0"
+
+
+def test_an_empty_answer_among_good_ones_is_an_answer_and_paid_once(tmp_path: Path):
+    def some(request: Request) -> str:
+        return "" if request.messages[-1].content in ("say 0", "say 3") else echo(request)
+
+    ask_all(FakeEndpoint(some), requests(6), keep=tmp_path)
+    again = FakeEndpoint(some)
+    assert [bool(r.text) for r in ask_all(again, requests(6), keep=tmp_path)] == [False, True, True, False, True, True]
+    assert again.asked == []
+
+
+def test_answers_that_were_kept_before_requests_could_ask_for_log_probabilities_are_still_found(tmp_path: Path):
+    """The id of a request that uses nothing new is what it was: nobody pays again for an upgrade of ours."""
+    (request,) = requests(1)
+    assert request_id("cc32", request) == "21f2d52c95e9"
+    assert request_id("cc32", replace(request, top_logprobs=5)) != request_id("cc32", request)
 
 
 # -- until the tokens are spent ----------------------------------------------------------------------------------

@@ -71,22 +71,6 @@ def test_a_passing_trouble_is_tried_again(status: int):
         assert len(url.asked) == 3
 
 
-def test_retry_after_is_honoured_and_bounded(monkeypatch: pytest.MonkeyPatch):
-    waits = []
-    sleep = asyncio.sleep
-
-    async def noting_sleep(seconds: float) -> None:
-        waits.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(endpoint_module.asyncio, "sleep", noting_sleep)
-    late = "Fri, 01 Jan 2100 00:00:00 GMT"
-    answers = iter([Raw(status=429, headers={"Retry-After": after}) for after in ("3", "99999", late)] + ["done"])
-    with scripted_server(lambda messages: next(answers)) as url:
-        ask(url)
-    assert waits == [3.0, endpoint_module.MAX_WAIT_S, endpoint_module.MAX_WAIT_S]
-
-
 @pytest.mark.parametrize(
     "body",
     [

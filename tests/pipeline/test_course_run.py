@@ -1,17 +1,14 @@
 """The whole course on a CPU, with a scripted teacher over HTTP and a student of a million parameters."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
+import otter_course
 import pytest
 import scripted_teacher
+from otter_course import HANDBOOK, SETTINGS
 from scripted_endpoint import scripted_server
+from tiny_embedder import TinyEmbedder
 from tiny_student import make_tiny_student
 
 from homeroom.core.errors import ContentError, RefusedError, UsageError
@@ -19,24 +16,6 @@ from homeroom.core.files import read_json, read_jsonl, read_record, write_json
 from homeroom.pipeline.course import digest_of, open_course, read_report
 from homeroom.pipeline.plan import fit, make_plan, plan_table, seconds_of
 from homeroom.pipeline.run import STAGES, run
-
-HANDBOOK = """# Otter Club Handbook
-
-## Hours
-
-The Otter Club opens at 7 a.m. The Otter Club closes at 9 p.m. The gate code of the club is 4417.
-
-## Boats
-
-A member may borrow two boats for five hours. A lost paddle costs 35 crowns. Boats are mended by Odile Varrick.
-Every boat has a green flag. The boats lie at Nettle Quay. A member pays 90 crowns for each year.
-"""
-EXAM = [
-    {"question": "From when in the morning can I get in?", "must": [["7 am", "seven"]], "answer": "From 7 a.m."},
-    {"question": "Which digits unlock the entrance?", "must": [["4417"]], "answer": "4417."},
-    {"question": "Who repairs them?", "must": [["Varrick"]], "answer": "Odile Varrick.", "split": "dev"},
-]
-SETTINGS = ("train.phases.0.tokens=3000", "evaluate.max_tokens=6", "samples.manners=2", "samples.rewrites=1")
 
 
 @pytest.fixture(scope="module")
@@ -58,26 +37,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def make_course(tmp_path):
-    def make(name="course"):
-        folder = tmp_path / name
-        leaf = folder / "knowledge" / "club"
-        leaf.mkdir(parents=True)
-        (leaf / "handbook.md").write_text(HANDBOOK, encoding="utf-8")
-        seeds = "".join(
-            f"  - context: The Otter Club, part {n}.\n    questions_and_answers:\n"
-            + "".join(f"      - question: Part {n}, point {m}?\n        answer: Point {m} of {n}.\n" for m in range(3))
-            for n in range(5)
-        )
-        (leaf / "qna.yaml").write_text(
-            f"version: 3\ncreated_by: a\ndomain: clubs\ndocument_outline: The club\nseed_examples:\n{seeds}"
-            "document:\n  repo: .\n  commit: local\n  patterns:\n    - handbook.md\n",
-            encoding="utf-8",
-        )
-        lines = [json.dumps({"id": str(n), **row}) for n, row in enumerate(EXAM)]
-        (folder / "exam.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return folder
-
-    return make
+    return lambda name="course": otter_course.make(tmp_path / name)
 
 
 def opened(folder, teacher, student, *more):
@@ -94,6 +54,7 @@ def short_suites(monkeypatch):
 
     whole = stages.shipped
     monkeypatch.setattr(stages, "shipped", lambda name: whole(name)[:6])
+    monkeypatch.setattr("homeroom.models.embedder.shipped_embedder", lambda *args: TinyEmbedder())
     monkeypatch.setattr("homeroom.generate.replay.replay_prompts", lambda: ["Say hello.", "Name a colour."])
 
 
@@ -227,27 +188,6 @@ def test_a_teacher_that_gives_nothing_usable_fails_with_the_leaf_and_a_hint(make
         kinds = {s["kind"] for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl")}
     assert "direct" not in kinds
     assert "cloze" in kinds
-
-
-def test_a_run_killed_at_any_moment_goes_on_and_ends_the_same(make_course, teacher, student, tmp_path):
-    whole, killed = make_course("whole"), make_course("killed")
-    run(opened(whole, teacher, student), until="samples")
-    command = [
-        sys.executable, "-m", "homeroom.cli.main", "generate", str(killed), "--teacher", teacher,
-        "--teacher-model", "scripted", "--student", str(student),
-    ]  # fmt: skip
-    for setting in SETTINGS:
-        command += ["-o", setting]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    asked = len(teacher.asked)
-    with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as child:
-        deadline = time.monotonic() + 30
-        while len(teacher.asked) < asked + 4 and time.monotonic() < deadline and child.poll() is None:
-            time.sleep(0.01)
-        child.send_signal(signal.SIGKILL)
-    run(opened(killed, teacher, student), until="samples")
-    for name in ("facts/facts.jsonl", "samples/samples.jsonl", "samples/rejected.jsonl"):
-        assert (killed / "out" / name).read_bytes() == (whole / "out" / name).read_bytes()
 
 
 def test_the_plan_says_why_each_stage_runs_and_changes_nothing(make_course, teacher, student):
