@@ -33,6 +33,7 @@ EXAM = [
     {"question": "Which digits unlock the entrance?", "must": [["4417"]], "answer": "4417."},
     {"question": "Who repairs them?", "must": [["Varrick"]], "answer": "Odile Varrick.", "split": "dev"},
 ]
+UNLIKE = (".lock", "planned.json")  # what differs from run to run
 SETTINGS = ("train.phases.0.tokens=3000", "evaluate.max_tokens=6", "samples.manners=2", "samples.rewrites=1")
 
 
@@ -59,12 +60,12 @@ def make(folder: Path, handbook: str = HANDBOOK) -> Path:
 def made(folder: Path) -> dict[str, Any]:
     """Return every file below `out/`, as bytes; of records and kept answers all but how long they took."""
     found: dict[str, Any] = {}
-    for path in sorted(p for p in (folder / "out").rglob("*") if p.is_file() and p.name != ".lock"):
+    for path in sorted(p for p in (folder / "out").rglob("*") if p.is_file() and p.name not in UNLIKE):
         content: Any = path.read_bytes()
         if path.name == "record.json" or path.parent.parent.name == "asked":
             content = json.loads(content)
             (content.get("reply") or content).pop("seconds", None)
-            (content.get("reply") or content).pop("runs", None)
+            (content.get("reply") or content).pop("spent", None)
         found[path.relative_to(folder).as_posix()] = content
     return found
 

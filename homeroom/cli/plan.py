@@ -13,12 +13,18 @@ from homeroom.cli.run import course_options, open_planned
 
 @click.command()
 @course_options
+@click.option(
+    "--pilot", is_flag=True, help="Ask the teacher the first few requests, to know its pace; answers are kept."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def plan(folder: Path, as_json: bool, **named: Any) -> None:
-    """Say per stage why it would run, and its tokens, time, memory and disk; nothing is made."""
-    from homeroom.pipeline.plan import make_plan, plan_table
+def plan(folder: Path, pilot: bool, as_json: bool, **named: Any) -> None:
+    """Say per stage why it would run, and its calls, tokens, time, money, memory and disk; nothing is made.
 
-    made = make_plan(open_planned(folder, **named))
+    Times are ranges: wide where a model was never timed on this machine.
+    """
+    from homeroom.pipeline.foresee import make_plan, plan_table
+
+    made = make_plan(open_planned(folder, only_looks=True, **named), pilot=pilot)
     if as_json:
         print_json(made)
     else:

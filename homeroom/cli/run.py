@@ -30,8 +30,14 @@ def course_options(command: Any) -> Any:
     return command
 
 
-def open_planned(folder: Path, *, options: tuple[str, ...], budget: str | None, **named: str | None) -> Any:
-    """Return the course with its settings, fitted into the budget where one is given."""
+def open_planned(
+    folder: Path, *, options: tuple[str, ...], budget: str | None, only_looks: bool = False, **named: str | None
+) -> Any:
+    """Return the course with its settings, fitted into the budget where one is given.
+
+    Args:
+        only_looks: Write nothing into the course, and start no model to time it.
+    """
     from homeroom.pipeline.course import open_course
     from homeroom.pipeline.plan import fit, seconds_of
 
@@ -39,7 +45,7 @@ def open_planned(folder: Path, *, options: tuple[str, ...], budget: str | None, 
     more = tuple(f"{given[k]}={v}" for k, v in named.items() if v)
     course = open_course(folder, (*options, *more))
     course.progress, course.say = show_progress, say
-    return fit(course, seconds_of(budget)) if budget else course
+    return fit(course, seconds_of(budget), pilot=not only_looks, keep=not only_looks) if budget else course
 
 
 def end_short(course: Any) -> None:
@@ -70,12 +76,15 @@ def run(folder: Path, **named: Any) -> None:
     """
     from homeroom.evaluate.report import table
     from homeroom.pipeline.course import read_report
+    from homeroom.pipeline.foresee import actual_table, planned_and_actual
     from homeroom.pipeline.rounds import gains
     from homeroom.pipeline.run import funnel
     from homeroom.pipeline.run import run as run_course
 
     course = open_planned(folder, **named)
     run_course(course)
+    prices = {"prompt_price": course.recipe.teacher.prompt_price, "answer_price": course.recipe.teacher.answer_price}
+    click.echo("\n" + actual_table(planned_and_actual(folder, **prices)))
     click.echo("\n" + funnel(folder))
     click.echo("\n" + table(read_report(folder)))
     if told := gains(course):

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from homeroom.core.errors import ContentError, MachineError, RefusedError
 
 RECORD = "record.json"
+RESUMING = "resuming what was begun"  # what `why_stale` says of a folder without a record
 PART = ".part"  # the end of the name of a file that is still being written
 T = TypeVar("T")
 
@@ -254,7 +255,8 @@ class Record:
     inputs: dict[str, str] = field(default_factory=dict)  # name -> hash
     config: dict[str, Any] = field(default_factory=dict)
     code: str = ""  # homeroom's version
-    seconds: float = 0.0
+    seconds: float = 0.0  # over all the runs that it took
+    spent: dict[str, Any] = field(default_factory=dict)  # the teacher's calls and tokens in them
     summary: dict[str, Any] = field(default_factory=dict)
 
 
@@ -277,7 +279,7 @@ def why_stale(folder: Path, wanted: Record) -> str:
     """
     have = read_record(folder)
     if have is None:
-        return "resuming what was begun" if folder.is_dir() and any(folder.iterdir()) else "not made yet"
+        return RESUMING if folder.is_dir() and any(folder.iterdir()) else "not made yet"
     if have.format != wanted.format:
         raise RefusedError(
             f"was written in format {have.format}, this version of Homeroom reads format {wanted.format}",

@@ -11,7 +11,7 @@ a place and they have none, are no rivals.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ Embed = Callable[[Sequence[str]], "np.ndarray"]
 Pair = tuple[str, Fact]  # a question and the fact it was asked about
 
 NEAR = 0.3  # likeness below which a question has left its fact, whatever words they share
+BLOCK = 1024  # questions that are compared at once
 CLOSE = 0.1  # how much nearer a rival may be in meaning when the words speak for the question's own fact
 
 
@@ -39,23 +40,44 @@ def attribute(
             which fact is meant, so it is left out before comparing.
         embed: Sentences -> rows of length 1; None compares words alone.
     """
-    by_words = _by_words(facts, " ".join(subjects))
+    known = _Facts(facts)
+    by_words = _by_words(known, " ".join(subjects))
     if embed is None or not pairs:
         return [by_words(question, fact) for question, fact in pairs]
-    place = {f.id: n for n, f in enumerate(facts)}
-    sorts, bags = [tells(f.statement) for f in facts], [_bag(f.statement) for f in facts]
     told_FD = embed([_without(f.statement, subjects) for f in facts])
-    asked_QD = embed([_without(q, subjects) for q, _ in pairs])
     faults: list[Fault | None] = []
-    for (question, fact), likeness_F in zip(pairs, asked_QD @ told_FD.T, strict=True):
-        own, wanted = place[fact.id], asks_for(question)
-        rivals = [
-            float(likeness_F[n])
-            for n in range(len(facts))
-            if n != own and (not wanted or wanted in sorts[n]) and not _says_the_same(bags[n], bags[own])
-        ]
-        faults.append(_verdict(float(likeness_F[own]), max(rivals, default=0.0), by_words(question, fact)))
+    for start in range(0, len(pairs), BLOCK):
+        some = pairs[start : start + BLOCK]
+        asked_QD = embed([_without(q, subjects) for q, _ in some])
+        for (question, fact), likeness_F in zip(some, asked_QD @ told_FD.T, strict=True):
+            own = float(likeness_F[known.place[fact.id]])
+            rival = known.best(question, fact, likeness_F, at_least=own - CLOSE)
+            faults.append(_verdict(own, rival, by_words(question, fact)))
     return faults
+
+
+class _Facts:
+    """The facts of the leaves, with what a question is compared with."""
+
+    def __init__(self, facts: Sequence[Fact]) -> None:
+        self.place = {f.id: n for n, f in enumerate(facts)}
+        self.sorts, self.bags = [tells(f.statement) for f in facts], [_bag(f.statement) for f in facts]
+        self.numbers = [{w for w in bag if w[0].isdigit()} for bag in self.bags]
+
+    def best(self, question: str, fact: Fact, score_F: np.ndarray, *, at_least: float) -> float:
+        """Return the highest score of a rival, or minus infinity where none reaches `at_least`."""
+        own, wanted = self.place[fact.id], asks_for(question)
+        near = (score_F >= at_least).nonzero()[0]
+        for n in near[(-score_F[near]).argsort(kind="stable")]:
+            if n != own and (not wanted or wanted in self.sorts[n]) and not self._says_the_same(n, own):
+                return float(score_F[n])
+        return -math.inf
+
+    def _says_the_same(self, one: int, other: int) -> bool:
+        if self.numbers[one] != self.numbers[other]:
+            return False
+        bag, bag_other = self.bags[one], self.bags[other]
+        return len(bag & bag_other) >= 0.7 * min(len(bag), len(bag_other))
 
 
 def _verdict(own: float, rival: float, words: Fault | None) -> Fault | None:
@@ -66,33 +88,26 @@ def _verdict(own: float, rival: float, words: Fault | None) -> Fault | None:
     return "attribution", f"is nearer to another fact ({rival:.2f} against {own:.2f})"
 
 
-def _by_words(facts: Sequence[Fact], general: str) -> Callable[[str, Fact], Fault | None]:
+def _by_words(known: _Facts, general: str) -> Callable[[str, Fact], Fault | None]:
     """Compare by shared words; those of titles count little."""
-    bags, sorts = {f.id: _bag(f.statement) for f in facts}, {f.id: tells(f.statement) for f in facts}
-    titles, spread = content_words(general), Counter(w for bag in bags.values() for w in bag)
-    holders: dict[str, list[str]] = defaultdict(list)
-    for fact_id, bag in bags.items():
+    import numpy as np
+
+    titles, holders = content_words(general), defaultdict(list)
+    for place, bag in enumerate(known.bags):
         for word in bag:
-            holders[word].append(fact_id)
+            holders[word].append(place)
+    count = len(known.bags)
+    places = {word: np.array(at) for word, at in holders.items()}
+    weight = {w: math.log((1 + count) / len(at)) * (0.2 if w in titles else 1.0) for w, at in holders.items()}
 
     def fault(question: str, fact: Fact) -> Fault | None:
-        scores: Counter[str] = Counter()
-        for word in _bag(question):
-            for holder in holders.get(word, ()):
-                scores[holder] += math.log((1 + len(bags)) / spread[word]) * (0.2 if word in titles else 1.0)
-        own, wanted = scores.get(fact.id, 0.0), asks_for(question)
-        best = max(
-            (
-                score
-                for other, score in scores.items()
-                if other != fact.id
-                and (not wanted or wanted in sorts[other])
-                and not _says_the_same(bags[other], bags[fact.id])
-            ),
-            default=0.0,
-        )
+        score_F = np.zeros(count)
+        for word in sorted(_bag(question) & places.keys()):  # in one order: sums of floats depend on it
+            score_F[places[word]] += weight[word]
+        own = float(score_F[known.place[fact.id]])
         if own <= 0:
             return "attribution", "shares no word with its fact"
+        best = known.best(question, fact, score_F, at_least=own)
         if best >= own:
             return "attribution", f"speaks {'more of another fact' if best > own else 'of another fact as well'}"
         return None
@@ -108,8 +123,3 @@ def _without(text: str, subjects: Sequence[str]) -> str:
     for subject in subjects:
         text = text.replace(subject, "")
     return text
-
-
-def _says_the_same(one: set[str], other: set[str]) -> bool:
-    same_numbers = {w for w in one if w[0].isdigit()} == {w for w in other if w[0].isdigit()}
-    return same_numbers and len(one & other) >= 0.7 * min(len(one), len(other))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,6 +13,8 @@ from homeroom.generate.answers import answer
 from homeroom.generate.details import alike, detail_spans
 from homeroom.generate.polar import turned
 from homeroom.generate.questions import question_sample
+
+MANY_FACTS = 300  # of which a twin or the wrong choices are taken
 
 
 def drills(fact: Fact, all_facts: Sequence[Fact], subject: str) -> Iterator[Sample]:
@@ -84,12 +87,21 @@ def _wrong_twin(fact: Fact, all_facts: Sequence[Fact], subject: str) -> str:
 def _like(fact: Fact, span: tuple[int, int], all_facts: Sequence[Fact], subject: str) -> Iterator[str]:
     """Yield the details of other facts of the leaf that could stand in the place of this one, in a fixed order."""
     own, sort = words(fact.statement[slice(*span)]), _sort_at(fact.statement, *span)
+    said = set(words(subject))
+    if len(all_facts) > MANY_FACTS:  # some are enough, and all of them for each would take the square of their number
+        first = int(content_id(fact.id), 16) % len(all_facts)
+        all_facts = [all_facts[(first + n) % len(all_facts)] for n in range(MANY_FACTS)]
     for other in sorted(all_facts, key=lambda f: content_id(fact.id, f.id)):
-        for start, end in detail_spans(other.statement) if other.leaf == fact.leaf and other.id != fact.id else ():
-            theirs = words(other.statement[start:end])
-            known = set(theirs) <= set(words(subject))
-            if theirs != own and not known and alike(own, theirs) and _sort_at(other.statement, start, end) == sort:
-                yield other.statement[start:end]
+        for text, theirs, kind in _details(other.statement) if other.leaf == fact.leaf and other.id != fact.id else ():
+            if list(theirs) != own and not set(theirs) <= said and kind == sort and alike(own, list(theirs)):
+                yield text
+
+
+@functools.lru_cache(maxsize=10_000)
+def _details(statement: str) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """Return the details of a statement: their text, its words, and what sort of name it is."""
+    spans = detail_spans(statement)
+    return tuple((statement[s:e], tuple(words(statement[s:e])), _sort_at(statement, s, e)) for s, e in spans)
 
 
 def _sort_at(statement: str, start: int, end: int) -> str:

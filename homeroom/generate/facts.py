@@ -8,8 +8,9 @@ held is a fact as it stands, so that nothing examinable is lost with the teacher
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,7 @@ from homeroom.generate.steering import in_language_of, is_steering, without_stee
 from homeroom.generate.support import passage, support_fault
 
 _LINE = re.compile(r"^\s*(?:[-*]\s*)?\[(\d{1,3})\]\s*(.+?)\s*$")
+TWIN = 0.85  # of the words of two facts together, that both have
 MAX_WORDS = 45  # of a statement; a longer one is a paragraph, not a fact
 
 
@@ -145,13 +147,22 @@ def weigh(facts: Sequence[Fact], leaves: Sequence[Leaf]) -> list[Fact]:
 
 
 def without_twins(facts: Sequence[Fact]) -> list[Fact]:
-    """Return the facts without those that say what an earlier one of the same leaf says in the same words."""
-    kept: list[tuple[Fact, frozenset[str]]] = []
-    for fact in facts:
-        own = frozenset(content_words(fact.statement)) | frozenset(numbers(fact.statement))
-        if not any(f.leaf == fact.leaf and len(own & w) >= 0.85 * len(own | w) for f, w in kept):
-            kept.append((fact, own))
-    return [fact for fact, _ in kept]
+    """Return the facts without those that say what an earlier one of the same leaf says in the same words.
+
+    Two that share so much share one of their rarest words, so only those are compared (Chaudhuri et al., 2006).
+    """
+    bags = [frozenset(content_words(f.statement)) | frozenset(numbers(f.statement)) for f in facts]
+    common = Counter((f.leaf, w) for f, bag in zip(facts, bags, strict=True) for w in bag)
+    holders: dict[tuple[str, str], list[int]] = defaultdict(list)
+    kept: list[Fact] = []
+    for place, (fact, own) in enumerate(zip(facts, bags, strict=True)):
+        rare = sorted(own, key=lambda w: (common[fact.leaf, w], w))[: len(own) - math.ceil(TWIN * len(own)) + 1] or [""]
+        near = {n for w in rare for n in holders[fact.leaf, w]}
+        if not any(len(own & bags[n]) >= TWIN * len(own | bags[n]) for n in near):
+            kept.append(fact)
+            for word in rare:
+                holders[fact.leaf, word].append(place)
+    return kept
 
 
 def _numbered(chunk: Chunk) -> list[_Numbered]:

@@ -25,7 +25,7 @@ from homeroom.generate.duplicates import duplicates
 from homeroom.generate.facts import subject_of
 from homeroom.generate.judge import claim_request, says_yes
 from homeroom.generate.questions import QuestionChecks, question_request, read_questions
-from homeroom.generate.sifted import Ask, Sifted
+from homeroom.generate.sifted import Ask, Sifted, Took, nobody
 from homeroom.generate.steering import without_steering
 from homeroom.generate.support import doubtful, sample_fault
 from homeroom.generate.texts import read_rewrite, rewrite_request, text_fault, text_sample
@@ -45,6 +45,7 @@ def knowledge_samples(
     embed: Embed | None = None,
     wanted: Mapping[str, int] | None = None,
     written: Sequence[str] = (),
+    took: Took = nobody,
 ) -> Sifted:
     """Let the teacher write samples of facts, check each, and add those that need no teacher.
 
@@ -57,6 +58,7 @@ def knowledge_samples(
         embed: Sentences -> vectors, for attribution; without it words alone are compared.
         wanted: Id of a fact -> accepted questions that it is to have, where that is not `config.questions`.
         written: Questions that people wrote; they are samples already.
+        took: Told of each sample, and whether it passed.
     """
     subjects = _subjects(chunks)
     by_id, chunk_of = {f.id: f for f in facts}, {c.id: c for c in chunks}
@@ -80,6 +82,7 @@ def knowledge_samples(
         subjects=subjects,
         judge=judge,
         wanted=wanted or {},
+        took=took,
     )
     for wave in range(max(config.manners, config.rewrites)):
         if wave < config.manners:
@@ -119,6 +122,7 @@ class _Work:
     wanted: Mapping[str, int] = field(default_factory=dict)  # questions of facts that need less than others
     samples: list[Sample] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    took: Took = nobody
 
     def ask_about_facts(self, wave: int) -> None:
         """Ask about every fact that has too few questions, those with the fewest first."""
@@ -142,6 +146,7 @@ class _Work:
     def keep(self, drafts: Sequence[Sample], faults: Sequence[checks.Fault | None]) -> None:
         """Put each draft with the samples, or with the rejected and the reason."""
         for draft, fault in zip(drafts, faults, strict=True):
+            self.took(draft, is_kept=not fault)
             if fault:
                 self.rejected.append(Rejected(sample=draft, check=fault[0], reason=fault[1]))
             else:

@@ -17,6 +17,18 @@ class Ask(Protocol):
         ...
 
 
+class Took(Protocol):
+    """Told of each sample once it is checked, for whoever watches a run."""
+
+    def __call__(self, sample: Sample, *, is_kept: bool) -> None:
+        """Take note of one sample."""
+        ...
+
+
+def nobody(sample: Sample, *, is_kept: bool) -> None:
+    """A `Took` that tells nobody."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sifted:
     """What was kept and what was thrown out."""

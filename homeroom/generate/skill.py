@@ -20,7 +20,7 @@ from homeroom.generate import checks
 from homeroom.generate.duplicates import duplicates
 from homeroom.generate.prompts import fill, prompts, request
 from homeroom.generate.provenance import version_of
-from homeroom.generate.sifted import Ask, Sifted
+from homeroom.generate.sifted import Ask, Sifted, Took, nobody
 from homeroom.generate.tasks import Draft, gather, lines_of, rounds
 
 _WORDS = re.compile(r"\s+|[\w'’-]+|[^\w\s]")
@@ -80,12 +80,15 @@ def _exchange(match: re.Match[str], new: str) -> str:
     return (article.capitalize() if match[1][0] == "A" else article) + match[2] + new
 
 
-def skill_samples(leaf: Leaf, ask: Ask, *, config: Samples, exam: Sequence[Question], teacher: str) -> Sifted:
+def skill_samples(
+    leaf: Leaf, ask: Ask, *, config: Samples, exam: Sequence[Question], teacher: str, took: Took = nobody
+) -> Sifted:
     """Return checked samples of one skill leaf.
 
     Args:
         ask: Puts requests to the teacher; None for a reply that the budget no longer allowed.
         exam: Every exam question of the course, for decontamination.
+        took: Told of each sample, and whether it passed.
     """
     wording, duplicate = checks.decontamination(exam), duplicates()
     samples: list[Sample] = []
@@ -101,6 +104,7 @@ def skill_samples(leaf: Leaf, ask: Ask, *, config: Samples, exam: Sequence[Quest
         made = replace(made, recipe=f"skill/{recipe}@{version_of('skill')}", seed=draft.seed)
         body = draft.task.context or draft.task.question
         fault = draft.fault or duplicate(body) or wording(body) or _form_fault(draft.task, leaf)
+        took(made, is_kept=fault is None)
         if fault:
             rejected.append(Rejected(sample=made, check=fault[0], reason=fault[1]))
         else:

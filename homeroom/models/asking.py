@@ -45,7 +45,7 @@ def ask_all(
             the finish_reason "failed". By default one in twenty, at least 2.
 
     Raises:
-        StageError: too many requests failed, or all answers are empty; names the first cause.
+        StageError: too many requests failed, or all of them, or all answers are empty; names the first cause.
         MachineError: the endpoint is not there, or does not accept the key or the model.
     """
     requests = list(requests)
@@ -110,6 +110,8 @@ class _Run:
             while self.running:
                 await self._collect()
             self._refuse_silence(ANY_EMPTY)
+            if self.failures and not self.num_answers:
+                self._stop()
         finally:
             for task in self.running:
                 task.cancel()
@@ -165,12 +167,15 @@ class _Run:
                 self._deliver(index, reply if position == 0 else replace(reply, kept=True))
         self._refuse_silence(MANY_EMPTY)
         if len(self.failures) > self.max_failures:
-            first = self.failures[0]
-            raise StageError(
-                f"{len(self.failures)} requests failed; the first: {first.message}",
-                where=first.where or self.endpoint.url,
-                hint="Answers so far are kept and are not asked again. " + first.hint,
-            )
+            self._stop()
+
+    def _stop(self) -> None:
+        first = self.failures[0]
+        raise StageError(
+            f"{len(self.failures)} requests failed; the first: {first.message}",
+            where=first.where or self.endpoint.url,
+            hint="Answers so far are kept and are not asked again. " + first.hint,
+        )
 
     def _count(self, key: str, reply: Reply) -> None:
         self.spent_tokens += reply.completion_tokens

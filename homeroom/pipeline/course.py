@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,31 @@ from homeroom.core import network
 from homeroom.core.config import Recipe, read_recipe
 from homeroom.core.errors import ContentError, MachineError, UsageError
 from homeroom.core.files import hash_file, hash_value, read_json, read_record
-from homeroom.core.types import Answer, Leaf, Message, Progress, Reply, Request, no_progress
+from homeroom.core.types import Answer, Leaf, Message, Progress, Reply, Request, Sample, no_progress
+from homeroom.pipeline.spent import Meter
 
 LOCAL_SLOTS = 1  # on a CPU: measured, one request at a time reads a shared prefix once and decodes as fast as four
 Say = Callable[[str], None]
+
+
+@dataclass(kw_only=True)
+class Took:
+    """How many samples have passed the checks so far, and the last one that did."""
+
+    kept: int = 0
+    rejected: int = 0
+    last: str = ""
+
+    def note(self, sample: Sample, *, is_kept: bool) -> None:
+        """Count one sample."""
+        self.kept, self.rejected = self.kept + is_kept, self.rejected + (not is_kept)
+        if is_kept:
+            self.last = " ".join((sample.messages[0].content if sample.messages else sample.text).split())[:90]
+
+    def in_words(self) -> str:
+        """Return it as the end of a line of progress; "" before the first sample."""
+        made = self.kept + self.rejected
+        return f"; {self.kept} kept ({self.kept / made:.0%}): {self.last}" if made else ""
 
 
 @dataclass(kw_only=True)
@@ -32,6 +54,8 @@ class Course:
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _teacher: Any = None
     _student: Path | None = None
+    meter: Meter | None = None  # of the stage that is being made
+    took: Took = field(default_factory=lambda: Took())
 
     @property
     def out(self) -> Path:
@@ -70,20 +94,30 @@ class Course:
             of: Tokens that the stage has spent before and may spend in all, for its progress, if it asks several times.
         """
         from homeroom.models.endpoint import ask_until
+        from homeroom.models.prefixes import alike_together
 
         if not requests:
             return []
-        endpoint, done, spent = self.teacher(), 0, 0
+        endpoint, done, spent, fresh, began = self.teacher(), 0, 0, 0, time.monotonic()
 
         def told(index: int, reply: Reply) -> None:
-            nonlocal done, spent
+            nonlocal done, spent, fresh
             done, spent = done + 1, spent + reply.completion_tokens
+            fresh += 0 if reply.kept else reply.completion_tokens
+            if self.meter:
+                self.meter.count(reply)
             before, whole = of
             part = (before + spent) / whole if whole else max(done / len(requests), spent / max_tokens)
-            self.progress(stage, min(part, 1.0), 1.0, f"{done} of {len(requests)} asked, {spent:,} tokens")
+            rate = f", {fresh / max(0.1, time.monotonic() - began):.0f} a second" if fresh else ""
+            note = f"{done} of {len(requests)} asked, {spent:,} tokens{rate}{self.took.in_words()}"
+            self.progress(stage, min(part, 1.0), 1.0, note)
 
-        keep = self.out / "asked"
-        return ask_until(endpoint, requests, keep=keep, max_tokens=max_tokens, on_reply=told)
+        order = alike_together(requests)
+        replies = ask_until(
+            endpoint, [requests[n] for n in order], keep=self.out / "asked", max_tokens=max_tokens, on_reply=told
+        )
+        by_place = dict(zip(order, replies, strict=True))
+        return [by_place[n] for n in range(len(requests))]
 
 
 def open_course(folder: Path, options: tuple[str, ...] = ()) -> Course:

@@ -7,17 +7,19 @@ What a stage is made from (the settings it uses and what the stages before it wr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import time
 from collections import Counter
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import homeroom
 from homeroom.core.config import Recipe
-from homeroom.core.errors import MachineError
+from homeroom.core.errors import HomeroomError, MachineError
 from homeroom.core.files import (
+    RESUMING,
     Record,
     clear_parts,
     free_gib,
@@ -34,9 +36,14 @@ from homeroom.core.types import Rejected
 from homeroom.generate.decisions import hash_decisions
 from homeroom.pipeline import rounds, stages
 from homeroom.pipeline.course import Course, in_words, own_training_tokens, summary_of
+from homeroom.pipeline.rates import learn
+from homeroom.pipeline.spent import Meter, Spent
 
 FORMAT = {"documents": 1, "facts": 1, "exam": 1, "samples": 1, "dataset": 1, "train": 1, "report": 1}
 STAGES = tuple(FORMAT)
+# What the code makes of the same inputs and settings: raised when it makes something else, and the stage is made anew.
+CODE = {"documents": 1, "facts": 1, "exam": 1, "samples": 1, "dataset": 1, "train": 1, "report": 1}
+PROMPTS = {"facts": ("knowledge",), "exam": ("knowledge",), "samples": ("knowledge", "skill")}
 MIN_FREE_GIB = 4.0  # a run with the embedded models writes about 3
 
 
@@ -48,11 +55,14 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
     Raises:
         HomeroomError: as the stages do; what was finished stays, and the next run goes on from there.
     """
+    from homeroom.pipeline import foresee
+
     _refuse_small_disk(course.out)
     with lock_folder(course.out):
         for pattern in ("*", "asked/*"):
             clear_parts(course.out, pattern)
         try:
+            foresee.note_plan(course)
             wanted = [until] if only else list(STAGES[: STAGES.index(until) + 1])
             while wanted:
                 stage = wanted.pop(0)
@@ -83,11 +93,24 @@ def _stage(course: Course, name: str, make: Callable[[Course, Path], dict]) -> N
     course.say(f"{name}: {why}")
     (folder / "record.json").unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    summary = make(course, folder)
-    seconds = round(time.monotonic() - began, 1)
-    write_record(folder, dataclasses.replace(wanted, seconds=seconds, summary=summary))
-    course.say(f"{name}: done in {_minutes(seconds)}: {in_words(summary)}")
+    course.meter = Meter(folder, goes_on=why == RESUMING)
+    try:
+        summary = make(course, folder)
+    except BaseException:
+        with contextlib.suppress(HomeroomError, OSError):  # the disk may be what is wrong
+            course.meter.write()
+        raise
+    spent, course.meter = course.meter.close(), None
+    counted = {k: v for k, v in dataclasses.asdict(spent).items() if v and k != "seconds"}
+    write_record(folder, dataclasses.replace(wanted, seconds=spent.seconds, spent=counted, summary=summary))
+    learn(course.recipe, name, spent, summary)
+    course.say(f"{name}: done in {_minutes(spent.seconds)}: {in_words(summary)}{_read_before(spent)}")
+
+
+def _read_before(spent: Spent) -> str:
+    """Say what part of the prompts the teacher had read before, where it says so itself."""
+    share = spent.cached_tokens / spent.prompt_tokens if spent.prompt_tokens else 0
+    return f"; {share:.0%} of the prompts' tokens were read before" if share else ""
 
 
 def _minutes(seconds: float) -> str:
@@ -126,6 +149,8 @@ def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any
     }[stage]
     if stage == "samples" and rounds.latest_round(course):
         inputs["quiz"] = rounds.steered_by(course)
+    settings |= {"prompts": _hash_prompts(PROMPTS[stage])} if stage in PROMPTS else {}
+    settings |= {"code": CODE[stage]} if CODE[stage] > 1 else {}
     return inputs, to_json(settings)
 
 
@@ -137,6 +162,11 @@ def _judge(recipe: Recipe) -> dict[str, Any]:
 def _gate(recipe: Recipe) -> dict[str, Any]:
     most = recipe.evaluate.max_forgetting
     return {"max_forgetting": most} if most < 1 else {}
+
+
+def _hash_prompts(names: tuple[str, ...]) -> str:
+    folder = resources.files("homeroom.data") / "prompts"
+    return hash_value([(folder / f"{name}.yaml").read_text(encoding="utf-8") for name in names])
 
 
 def _hash_of(course: Course, stage: str) -> str:

@@ -142,6 +142,7 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
             embed=shipped_embedder().embed,
             wanted=steered.wanted(recipe.samples.questions),
             written=[seed.question for leaf in course.leaves for seed in leaf.seeds if leaf.kind == "knowledge"],
+            took=course.took.note,
         )
         samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
         spent += purse.spent
@@ -153,7 +154,9 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
             spent += purse.spent
     for leaf in skills:
         purse = _Purse(course, for_skill)
-        sifted = skill_samples(leaf, purse.ask, config=recipe.samples, exam=exam, teacher=_identity(course))
+        sifted = skill_samples(
+            leaf, purse.ask, config=recipe.samples, exam=exam, teacher=_identity(course), took=course.took.note
+        )
         samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
         spent += purse.spent
     decisions = read_decisions(course.folder)

@@ -126,6 +126,11 @@ def test_one_failing_request_does_not_take_the_others_with_it(tmp_path: Path):
     assert len(kept_files(tmp_path)) == 4  # the failed one is asked again next time
 
 
+def test_requests_that_fail_one_and_all_stop_the_run_however_few(tmp_path: Path):
+    with pytest.raises(StageError, match="2 requests failed; the first: too long"):
+        ask_all(FakeEndpoint(fails_on(0, 1, error=StageError("too long"))), requests(2), keep=tmp_path)
+
+
 def test_too_many_failures_stop_the_run_and_name_the_first_cause(tmp_path: Path):
     fake = FakeEndpoint(fails_on(*range(3, 90), error=StageError("the model says no", where="here")), in_flight=1)
     with pytest.raises(StageError, match="the first: the model says no") as caught:

@@ -13,8 +13,10 @@ from tiny_student import make_tiny_student
 
 from homeroom.core.errors import ContentError, RefusedError, UsageError
 from homeroom.core.files import read_json, read_jsonl, read_record, write_json
+from homeroom.pipeline import run as running
 from homeroom.pipeline.course import digest_of, open_course, read_report
-from homeroom.pipeline.plan import fit, make_plan, plan_table, seconds_of
+from homeroom.pipeline.foresee import actual_table, make_plan, plan_table, planned_and_actual
+from homeroom.pipeline.plan import fit, seconds_of
 from homeroom.pipeline.run import STAGES, run
 
 
@@ -203,13 +205,71 @@ def test_the_plan_says_why_each_stage_runs_and_changes_nothing(make_course, teac
     assert not (folder / "out" / "samples").exists()
 
 
+def test_a_plan_looks_and_a_pilot_asks_what_the_run_would_ask_anyway(make_course, teacher, student, tmp_path):
+    folder = make_course()
+    asked = len(teacher.asked)
+    guessed = make_plan(opened(folder, teacher, student))
+    looked = fit(opened(folder, teacher, student), seconds_of("2h"), pilot=False, keep=False)
+    assert looked.budget["teacher_tokens"] > 0
+    assert not (folder / "out").exists()
+    assert len(teacher.asked) == asked
+    assert guessed["rates"]["guessed"] == ["teacher", "train"]
+    priced = ("teacher.prompt_price=2.0", "teacher.answer_price=10.0")
+    plan = make_plan(opened(folder, teacher, student, *priced), pilot=True)
+    assert plan["pilot"]["calls"] == len(teacher.asked) - asked > 0
+    assert plan["rates"]["guessed"] == ["train"]
+    facts, samples = (next(s for s in plan["stages"] if s["name"] == name) for name in ("facts", "samples"))
+    assert facts["seconds_low"] <= facts["seconds"] <= facts["seconds_high"]
+    assert samples["money"] == pytest.approx((2 * samples["prompt_tokens"] + 10 * samples["tokens"]) / 1e6, abs=1e-4)
+    assert "Price: " in plan_table(plan)
+    assert "train guessed" in plan_table(plan)
+    asked = len(teacher.asked)
+    run(opened(folder, teacher, student, *priced), until="facts")
+    assert len(teacher.asked) == asked  # the pilot's answers were kept
+
+
+def test_planned_and_actual_stand_side_by_side(make_course, teacher, student):
+    folder = make_course()
+    notes = []
+    course = opened(folder, teacher, student)
+    course.progress = lambda stage, done, total, note="": notes.append((stage, note))
+    run(course, until="samples")
+    rows = {row["name"]: row for row in planned_and_actual(folder, prompt_price=1.0, answer_price=1.0)}
+    assert list(rows) == ["documents", "facts", "exam", "samples"]
+    record = read_record(folder / "out" / "samples")
+    assert rows["samples"]["actual"]["calls"] == record.spent["calls"] > 0
+    assert rows["samples"]["planned"]["calls"] > 0
+    assert rows["facts"]["actual"]["money"] > 0
+    assert "planned and actual" in actual_table(list(rows.values()))
+    assert " / " in actual_table(list(rows.values()))
+    told = [note for stage, note in notes if stage == "samples"]
+    assert "a second" in told[-1]
+    assert "kept (" in told[-1]  # acceptance, and the last sample that passed
+    assert told[-1].endswith(tuple("?.!abcdefghijklmnopqrstuvwxyz0123456789"))
+
+
+def test_a_new_version_of_a_stages_code_or_prompts_makes_it_anew_and_asks_nothing_twice(
+    make_course, teacher, student, monkeypatch
+):
+    folder = make_course()
+    run(opened(folder, teacher, student), until="samples")
+    asked = len(teacher.asked)
+    monkeypatch.setitem(running.CODE, "samples", 2)
+    course = opened(folder, teacher, student)
+    run(course, until="samples")
+    assert course.said[2:4] == ["exam: up to date", "samples: setting: code"]
+    assert len(teacher.asked) == asked
+    monkeypatch.setattr(running, "_hash_prompts", lambda names: "other words")
+    course = opened(folder, teacher, student)
+    run(course, until="samples")
+    assert "facts: setting: prompts" in course.said
+
+
 def test_a_budget_covers_the_important_facts_and_a_longer_one_goes_on_from_there(
     make_course, teacher, student, tmp_path
 ):
-    write_json(
-        tmp_path / "home" / "rates.json",
-        {f"teacher scripted at {teacher}": 5.0, f"train {student}": 50.0},
-    )
+    rates = {f"teacher scripted at {teacher}": 5.0, f"train {student}": 50.0}
+    write_json(tmp_path / "home" / "rates.json", rates)
     folder = make_course()
     short = fit(opened(folder, teacher, student), seconds_of("8m"))
     run(short, until="samples")
@@ -222,6 +282,7 @@ def test_a_budget_covers_the_important_facts_and_a_longer_one_goes_on_from_there
     kept = {s["id"] for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl")}
     assert kept
     assert len(teacher.asked) > asked
+    write_json(tmp_path / "home" / "rates.json", rates)  # the runs have learned how fast a scripted teacher is
     with pytest.raises(UsageError, match="too few"):
         fit(opened(make_course("late"), teacher, student), 300.0)
 
