@@ -9,10 +9,15 @@ from homeroom.cli.main import print_json
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(as_json: bool) -> None:
+@click.option("--teacher", "url", metavar="URL", help="Find out instead what an endpoint can, with six short requests.")
+@click.option("--teacher-model", "model", metavar="NAME", default="default", help="The model to ask there.")
+def doctor(as_json: bool, url: str | None, model: str) -> None:
     """Say what this machine has, which builds would be used, and what would stay idle or not suffice."""
     from dataclasses import asdict
 
+    if url:
+        _try_out(url, model, as_json=as_json)
+        return
     from homeroom.models.machine import describe, warnings
     from homeroom.models.store import installed, store_home
 
@@ -42,3 +47,26 @@ def doctor(as_json: bool) -> None:
         click.echo(f"warning: {text}", err=True)
     if not warned:
         click.echo("Nothing is missing.")
+
+
+def _try_out(url: str, model: str, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from homeroom.pipeline.course import try_out
+
+    can, without = try_out(url, model)
+    if as_json:
+        print_json({"version": 1, "teacher": url, "model": model, **asdict(can), "without": without})
+        return
+    rows = [
+        ("answers", True),
+        ("follows a JSON schema", can.schema),
+        ("tells log-probabilities", can.logprobs),
+        ("heeds a seed", can.seeds),
+        ("streams", can.streams),
+        ("says what it had read before", can.caches),
+    ]
+    for name, value in rows:
+        click.echo(f"{name:<29} {'yes' if value else 'no'}")
+    if without:
+        click.echo(f"refused, and left out: {', '.join(without)}")

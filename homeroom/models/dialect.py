@@ -95,7 +95,7 @@ async def abilities(endpoint: Endpoint) -> Abilities:
     sevens = {"type": "object", "properties": {"z": {"const": 7}}, "required": ["z"], "additionalProperties": False}
     colour = (Message(role="user", content="Name a colour."),)
     words = (Message(role="user", content="Write ten words that have nothing to do with one another."),)
-    shaped = await endpoint.ask(Request(messages=colour, max_tokens=16, schema=sevens))
+    shaped = await endpoint.ask(Request(messages=colour, max_tokens=40, schema=sevens))
     first = await endpoint.ask(Request(messages=colour, max_tokens=1, top_logprobs=5))
     drawn = [await endpoint.ask(Request(messages=words, max_tokens=40, temperature=1.0, seed=s)) for s in (1, 1, 2)]
     before, endpoint.dialect.stream = endpoint.dialect.stream, True

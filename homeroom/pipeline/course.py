@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import time
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from homeroom.core import network
-from homeroom.core.config import Recipe, read_recipe
+from homeroom.core.config import Recipe, Teacher, read_recipe
 from homeroom.core.errors import ContentError, MachineError, UsageError
 from homeroom.core.files import hash_file, hash_value, read_json, read_record
 from homeroom.core.types import Answer, Leaf, Message, Progress, Reply, Request, Sample, no_progress
+from homeroom.models.dialect import Abilities
 from homeroom.pipeline.spent import Meter
 
 LOCAL_SLOTS = 1  # on a CPU: measured, one request at a time reads a shared prefix once and decodes as fast as four
@@ -297,6 +299,27 @@ def _remote(url: str, model: str, api_key: str = "") -> Answer:
         return [reply.text for reply in ask_all(endpoint, requests, keep=None)]
 
     return answer
+
+
+def try_out(url: str, model: str) -> tuple[Abilities, list[str]]:
+    """Return what an endpoint can, found out by asking it, and the parameters that it refused.
+
+    Raises:
+        MachineError, StageError: it is not there, or does not answer.
+    """
+    from homeroom.models.dialect import abilities
+    from homeroom.models.endpoint import Endpoint
+    from homeroom.models.keys import read_key
+
+    endpoint = Endpoint(url, model, api_key=read_key(Teacher()))
+
+    async def ask() -> Abilities:
+        try:
+            return await abilities(endpoint)
+        finally:
+            await endpoint.close()
+
+    return asyncio.run(ask()), sorted(endpoint.dialect.without)
 
 
 def training_tokens(recipe: Recipe) -> int:

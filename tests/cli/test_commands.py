@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import scripted_teacher
-from scripted_endpoint import scripted_server
+from scripted_endpoint import Raw, scripted_server
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "homeroom" / "data" / "examples"
@@ -113,6 +113,21 @@ def test_evaluate_grades_an_endpoint_on_an_exam(homeroom):
     result = json.loads(done.stdout)
     assert result["n"] == 120
     assert 1 <= result["correct"] < 20
+
+
+def test_doctor_finds_out_what_an_endpoint_can(homeroom):
+    def answer(messages, request):
+        if "seed" in request:
+            return Raw(status=400, body=b'{"error": "seed is not supported"}')
+        return '{"z": 7}' if "response_format" in request else "Red"
+
+    with scripted_server(answer) as url:
+        done = homeroom("doctor", "--teacher", url, "--teacher-model", "scripted")
+    assert done.returncode == 0, done.stderr
+    rows = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
+    found = {name.strip(): value for name, value in rows.items()}
+    assert (found["follows a JSON schema"], found["heeds a seed"], found["streams"]) == ("yes", "no", "yes")
+    assert "refused, and left out: seed" in done.stdout
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 6)])

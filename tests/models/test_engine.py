@@ -5,6 +5,7 @@ A scripted `llama-server` stands in for the model; one test runs the real engine
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -22,6 +23,7 @@ from homeroom.core.errors import ContentError, MachineError
 from homeroom.core.files import hash_file
 from homeroom.core.types import Message, Request
 from homeroom.models import engine, memory
+from homeroom.models.dialect import Abilities, abilities
 from homeroom.models.endpoint import ask_all
 from homeroom.models.engine import local_engine
 from homeroom.models.store import store_home
@@ -193,8 +195,12 @@ def test_the_real_engine_answers_follows_a_schema_and_reads_a_beginning_once(tmp
     ]
     with local_engine(embedded_student(), context_tokens=256, log=tmp_path / "log.txt", identity=STUDENT) as endpoint:
         free, shaped = ask_all(endpoint, asked, keep=tmp_path / "kept")
+        can = asyncio.run(abilities(endpoint))
+        asyncio.run(endpoint.close())
     assert free.completion_tokens == 4
     assert '"colour"' in shaped.text
+    assert can == Abilities(schema=True, logprobs=True, seeds=True, streams=True, caches=True)
+    assert shaped.cached_tokens > 80  # by its own count as well
     evaluated = [line for line in (tmp_path / "log.txt").read_text().splitlines() if "prompt eval time" in line]
     read = [int(line.split("/")[1].split()[0]) for line in evaluated]
     assert read[0] > 80 > 20 > read[1]  # the passage was read for the first request only
