@@ -64,7 +64,10 @@ def scripted_server(answer: Callable[..., str | Raw], *, model: str = "scripted"
             self.send(Raw(body=json.dumps(found).encode()) if found else Raw(status=404, body=b"{}"))
 
         def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(body) < int(self.headers["Content-Length"]):
+                return  # the client was killed in the middle of a word
+            request = json.loads(body)
             asked.append(request)
             headers.append(dict(self.headers))
             if self.path != "/v1/chat/completions":

@@ -59,7 +59,7 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
 
     _refuse_small_disk(course.out)
     with lock_folder(course.out):
-        for pattern in ("*", "asked/*"):
+        for pattern in (".", "*", "asked/*"):
             clear_parts(course.out, pattern)
         try:
             foresee.note_plan(course)

@@ -158,9 +158,10 @@ def test_a_disk_that_is_really_full(teacher, whole, tmp_path):
 
 def test_what_an_interrupted_write_left_behind_is_cleared_away(teacher, hand, whole, tmp_path):
     folder = otter_course.make(tmp_path / "course")
-    left = [folder / "out" / "asked" / "ab" / ".abcd.json.77.part", folder / "out" / "facts" / ".facts.jsonl.77.part"]
+    names = ("asked/ab/.abcd.json.77.part", "facts/.facts.jsonl.77.part", ".planned.json.77.part")
+    left = [folder / "out" / name for name in names]
     for path in left:
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("half", encoding="utf-8")
     assert hand.work(folder, teacher) == 0
     assert not any(path.exists() for path in left)
