@@ -36,6 +36,16 @@ class ScriptedUrl(str):
     headers: list[dict[str, str]]
 
 
+class Server(ThreadingHTTPServer):
+    """Says nothing of clients that gave up, or were killed."""
+
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextlib.contextmanager
 def scripted_server(answer: Callable[..., str | Raw], *, model: str = "scripted") -> Iterator[ScriptedUrl]:
     """Serve `answer` on a free port of 127.0.0.1 and yield the address."""
@@ -80,13 +90,6 @@ def scripted_server(answer: Callable[..., str | Raw], *, model: str = "scripted"
                 self.send(Raw(body=stream_of(said, model), headers={"Content-Type": "text/event-stream"}))
             else:
                 self.send(Raw(body=json.dumps(completion(said, request, model)).encode()))
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 64
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            if not isinstance(sys.exception(), ConnectionError):  # a client that gave up, or was killed
-                super().handle_error(request, client_address)
 
     server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
