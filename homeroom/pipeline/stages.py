@@ -154,9 +154,8 @@ def make_samples(course: Course, out: Path) -> dict[str, Any]:
             spent += purse.spent
     for leaf in skills:
         purse = _Purse(course, for_skill)
-        sifted = skill_samples(
-            leaf, purse.ask, config=recipe.samples, exam=exam, teacher=_identity(course), took=course.took.note
-        )
+        teacher, took = _identity(course), course.took.note
+        sifted = skill_samples(leaf, purse.ask, config=recipe.samples, exam=exam, teacher=teacher, took=took)
         samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
         spent += purse.spent
     decisions = read_decisions(course.folder)

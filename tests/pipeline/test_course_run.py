@@ -6,7 +6,7 @@ import shutil
 import otter_course
 import pytest
 import scripted_teacher
-from otter_course import HANDBOOK, SETTINGS
+from otter_course import EXAM, HANDBOOK, SETTINGS
 from scripted_endpoint import scripted_server
 from tiny_embedder import TinyEmbedder
 from tiny_student import make_tiny_student
