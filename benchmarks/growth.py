@@ -148,9 +148,9 @@ def measure(chunks: int, questions: int) -> dict[str, object]:
 
     with tempfile.TemporaryDirectory() as place:
         folder = otter_course.make(Path(place) / "course", handbook=handbook(chunks))
-        (folder / "exam.jsonl").write_text(
-            json.dumps({"id": "1", "question": "Which of the isles has no house at all?", "must": [["none"]]}) + "\n"
-        )
+        row = {"question": "Which of the isles has no house at all?", "must": [["none"]]}
+        rows = [json.dumps({"id": split, "split": split, **row}) + "\n" for split in ("quiz", "dev", "final")]
+        (folder / "exam.jsonl").write_text("".join(rows))
         env = os.environ | {
             "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{Path(__file__).parent}",
             "HOMEROOM_HOME": str(Path(place) / "home"),

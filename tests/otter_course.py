@@ -37,8 +37,8 @@ UNLIKE = (".lock", "planned.json")  # what differs from run to run
 SETTINGS = ("train.phases.0.tokens=3000", "evaluate.max_tokens=6", "samples.manners=2", "samples.rewrites=1")
 
 
-def make(folder: Path, handbook: str = HANDBOOK) -> Path:
-    """Write the course and return its folder."""
+def make(folder: Path, handbook: str = HANDBOOK, *, has_quiz: bool = True) -> Path:
+    """Write the course and return its folder; its quiz names no source, so no student is asked before the samples."""
     leaf = folder / "knowledge" / "club"
     leaf.mkdir(parents=True)
     (leaf / "handbook.md").write_text(handbook, encoding="utf-8")
@@ -52,7 +52,8 @@ def make(folder: Path, handbook: str = HANDBOOK) -> Path:
         "document:\n  repo: .\n  commit: local\n  patterns:\n    - handbook.md\n",
         encoding="utf-8",
     )
-    lines = [json.dumps({"id": str(n), **row}) for n, row in enumerate(EXAM)]
+    rows = [*EXAM, {"question": "What swims?", "must": [["otter"]], "split": "quiz"}] if has_quiz else EXAM
+    lines = [json.dumps({"id": str(n), **row}) for n, row in enumerate(rows)]
     (folder / "exam.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 

@@ -39,7 +39,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def make_course(tmp_path):
-    return lambda name="course": otter_course.make(tmp_path / name)
+    return lambda name="course": otter_course.make(tmp_path / name, has_quiz=False)
 
 
 def opened(folder, teacher, student, *more):
