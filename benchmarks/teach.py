@@ -1,9 +1,9 @@
-"""Run shipped examples over seeds and keep one JSON a cell: what moved, what was forgotten, tokens, minutes, rates.
+"""Run courses over seeds and keep one JSON a cell: what moved, what was forgotten, tokens, minutes, rates.
 
     python benchmarks/teach.py [EXAMPLE ...] [--seeds 0,1,2] [--work FOLDER] [-o KEY=VALUE ...] [--name ARM]
 
-A cell that is there is skipped. The courses lie in FOLDER (default: $HOMEROOM_HOME or ~/.cache/homeroom, benchmarks/),
-and an example's seeds share one course, so that the teacher is asked once.
+EXAMPLE is one that ships, or one of `benchmarks/courses/`, which no rule was made for. A cell that is there is skipped.
+The courses lie in FOLDER (default: $HOMEROOM_HOME or ~/.cache/homeroom, benchmarks/), and an example's seeds share one course, so that the teacher is asked once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from homeroom.pipeline.course import open_course, read_report
 from homeroom.pipeline.run import STAGES, run
 
 HERE = Path(__file__).resolve().parent
-EXAMPLES = HERE.parent / "homeroom" / "data" / "examples"
+PLACES = (HERE.parent / "homeroom" / "data" / "examples", HERE / "courses")
 
 
 def cell(example: str, seed: int, *, work: Path, options: tuple[str, ...], name: str) -> None:
@@ -32,7 +32,7 @@ def cell(example: str, seed: int, *, work: Path, options: tuple[str, ...], name:
         return
     folder = work / example
     if not folder.is_dir():
-        shutil.copytree(EXAMPLES / example, folder)
+        shutil.copytree(next(place / example for place in PLACES if (place / example).is_dir()), folder)
     course = open_course(folder, (*options, f"train.seed={seed}", f"dataset.seed={seed}"))
     course.progress, course.say = show_progress, say
     run(course)
