@@ -3,7 +3,8 @@
     python benchmarks/teach.py [EXAMPLE ...] [--seeds 0,1,2] [--work FOLDER] [-o KEY=VALUE ...] [--name ARM]
 
 EXAMPLE is one that ships, or one of `benchmarks/courses/`, which no rule was made for. A cell that is there is skipped.
-The courses lie in FOLDER (default: $HOMEROOM_HOME or ~/.cache/homeroom, benchmarks/), and an example's seeds share one course, so that the teacher is asked once.
+The courses lie in FOLDER (default: $HOMEROOM_HOME or ~/.cache/homeroom, benchmarks/), and an example's seeds share one
+course, so that the teacher is asked once.
 """
 
 from __future__ import annotations
