@@ -41,10 +41,6 @@ def test_time_grows_with_the_number_of_texts_and_not_faster():
     names = [f"w{n}" for n in range(2000)]
     texts = [" ".join(chance.choices(names, k=12)) for _ in range(8000)]
 
-    def seconds(count):
-        seen, began = duplicates(), time.process_time()
-        assert not any(seen(t) for t in texts[:count])
-        return time.process_time() - began
-
-    small, large = min(seconds(1000) for _ in range(2)), seconds(8000)
-    assert large < 8 * small * 2.5
+    seen, began = duplicates(), time.process_time()
+    assert not any(seen(text) for text in texts)
+    assert time.process_time() - began < 20  # comparing each with each would be minutes
