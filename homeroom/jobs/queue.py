@@ -17,11 +17,12 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from homeroom.core.database import connection, transaction
 from homeroom.core.errors import MachineError, RefusedError, UsageError
 from homeroom.jobs.machine import boot, is_alive, uptime_s
 
@@ -284,26 +285,10 @@ class Queue:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
-        database = getattr(self._local, "database", None)
-        if database is None:
-            database = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-            database.row_factory = sqlite3.Row
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            self._local.database = database
-        return database
+        return connection(self.path, self._local, "synchronous = FULL")
 
-    @contextlib.contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        database = self._open()
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            yield database
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                database.execute("ROLLBACK")
-            raise
-        database.execute("COMMIT")
+    def _write(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        return transaction(self._open())
 
     def _held(self, database: sqlite3.Connection, lease: Lease) -> int:
         row = database.execute("SELECT state, fence FROM jobs WHERE id = ?", (lease.job.id,)).fetchone()

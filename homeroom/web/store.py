@@ -12,11 +12,11 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from homeroom.core.database import connection, transaction
 from homeroom.core.errors import ContentError, MachineError, RefusedError, UsageError
 
 Role = Literal["contributor", "maintainer"]
@@ -365,26 +365,10 @@ class Store:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
-        database = getattr(self._local, "database", None)
-        if database is None:
-            database = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-            database.row_factory = sqlite3.Row
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA foreign_keys = ON")
-            self._local.database = database
-        return database
+        return connection(self.path, self._local, "foreign_keys = ON")
 
-    @contextlib.contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        database = self._open()
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            yield database
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                database.execute("ROLLBACK")
-            raise
-        database.execute("COMMIT")
+    def _write(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        return transaction(self._open())
 
 
 def _person(row: sqlite3.Row) -> Person:

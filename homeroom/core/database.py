@@ -1,0 +1,41 @@
+"""SQLite files that several threads and processes share: one connection a thread, and writes that happen whole."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+WAIT_S = 30  # for another's write to end
+
+
+def connection(path: Path, kept: threading.local, *pragmas: str) -> sqlite3.Connection:
+    """Return this thread's connection to a file, opened at its first use.
+
+    Args:
+        kept: Where the owner keeps the connections of its threads.
+        pragmas: Settings of a connection, such as "foreign_keys = ON".
+    """
+    database = getattr(kept, "database", None)
+    if database is None:
+        database = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
+        database.row_factory = sqlite3.Row
+        for pragma in ("journal_mode = WAL", *pragmas):
+            database.execute(f"PRAGMA {pragma}")
+        kept.database = database
+    return database
+
+
+@contextlib.contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Hold the file for writing; what was written holds at the end, and not at all after an error."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield database
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
