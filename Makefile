@@ -9,7 +9,8 @@ PYTHON ?=
 TORCH ?= auto
 VENV := .venv/bin
 COURSE ?= demo-course
-# More options for pytest: make test ARGS="-k taxonomy"
+# Processes that share the tests, and more options for pytest: make test JOBS=0 ARGS="-k taxonomy"
+JOBS ?= auto
 ARGS ?=
 
 help:  ## this list
@@ -27,7 +28,7 @@ demo: setup  ## teach the shipped insurance handbook to the small student and sh
 	$(VENV)/homeroom run "$(COURSE)"
 
 test: setup  ## the tests: no network, no GPU; six or seven minutes on two busy cores
-	$(VENV)/python -m pytest $(ARGS)
+	$(VENV)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 differential: setup  ## our verdict on taxonomies against InstructLab's, on thousands of files (minutes)
 	HOMEROOM_DIFFERENTIAL=full $(VENV)/python -m pytest tests/taxonomy/test_differential.py $(ARGS)

@@ -87,7 +87,7 @@ def comparable(request: dict[str, Any]) -> str:
 
 PROGRAM = """
 import json, os, sys
-import otter_course, homeroom.pipeline.stages, homeroom.pipeline.run, homeroom.generate.knowledge
+import otter_course, homeroom.pipeline.generating, homeroom.pipeline.run, homeroom.generate.knowledge
 import homeroom.models.endpoint
 import homeroom.documents.stage, homeroom.generate.skill, homeroom.evaluate.exam, homeroom.taxonomy.check, tiny_embedder
 import httpx

@@ -29,7 +29,7 @@ def train(folder: Path, show: int | None, **named: Any) -> None:
 
 def _show(course: Any, count: int) -> None:
     """Print samples with each token in the colour of its label; every other one is underlined, to tell them apart."""
-    from homeroom.pipeline.stages import labelled_samples
+    from homeroom.pipeline.training import labelled_samples
 
     legend = {"shared": "shared by all conversations", "read": "read, not learned", "learned": "learned"}
     click.echo("  ".join(click.style(told, fg=COLOURS[label]) for label, told in legend.items()) + "\n")

@@ -10,6 +10,7 @@ anything is asked. The format is described in `docs/exam.md`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ MAX_FAULTS = 20  # shown at once
 
 AT_ONCE = 16  # conversations given to a model in one call: progress is told, and answers kept, after each
 CHARACTERS_PER_TOKEN = 3  # few, so that a rewrite is not cut short
+
+
+def shipped(name: str) -> list[Question]:
+    """Return a suite that ships: "general" or "more" old abilities, or "control", which nobody teaches."""
+    return read_exam(Path(str(resources.files("homeroom.data") / "retention" / f"{name}.jsonl")))
 
 
 def read_exam(path: Path) -> list[Question]:

@@ -14,8 +14,8 @@ from typing import Any
 from homeroom.core import network
 from homeroom.core.config import Recipe, Teacher, read_recipe
 from homeroom.core.errors import ContentError, MachineError, UsageError
-from homeroom.core.files import hash_file, hash_value, read_json, read_record
-from homeroom.core.types import Answer, Leaf, Message, Progress, Reply, Request, Sample, no_progress
+from homeroom.core.files import hash_file, hash_value, read_json, read_jsonl, read_record
+from homeroom.core.types import Answer, Leaf, Message, Progress, Question, Reply, Request, Sample, no_progress
 from homeroom.models.dialect import Abilities
 from homeroom.pipeline.spent import Meter
 
@@ -218,6 +218,11 @@ def read_report(course: Path) -> dict[str, Any]:
         ContentError: there is none yet.
     """
     return read_json(course / "out" / "report" / "report.json")
+
+
+def exam_of(course: Course) -> list[Question]:
+    """Return every question of a course's exam, with its split."""
+    return [q for s in ("quiz", "dev", "final") for q in read_jsonl(course.out / "exam" / f"{s}.jsonl", Question)]
 
 
 def summary_of(course: Course, stage: str) -> dict[str, Any]:

@@ -128,11 +128,11 @@ def num_words(course: Course) -> int:
 
 def exam_tokens(course: Course) -> int:
     """Return about how many tokens the students' answers to all questions have."""
-    from homeroom.pipeline.stages import shipped
+    from homeroom.evaluate.exam import shipped
 
     path = course.folder / "exam.jsonl"
     final = len(read_jsonl(path)) if path.is_file() else course.recipe.exam.questions
-    suites = len(shipped("retention/general")) + len(shipped("retention/control"))
+    suites = len(shipped("general")) + len(shipped("control"))
     return ANSWER_TOKENS * (3 * final + 2 * suites)
 
 

@@ -34,13 +34,22 @@ from homeroom.core.files import (
 )
 from homeroom.core.types import Rejected
 from homeroom.generate.decisions import hash_decisions
-from homeroom.pipeline import rounds, stages
+from homeroom.pipeline import generating, reporting, rounds, training
 from homeroom.pipeline.course import Course, in_words, own_training_tokens, summary_of
 from homeroom.pipeline.rates import learn
 from homeroom.pipeline.spent import Meter, Spent
 
 FORMAT = {"documents": 1, "facts": 1, "exam": 1, "samples": 1, "dataset": 1, "train": 1, "report": 1}
 STAGES = tuple(FORMAT)
+MAKE = {
+    "documents": generating.make_documents,
+    "facts": generating.make_facts,
+    "exam": generating.make_exam,
+    "samples": generating.make_samples,
+    "dataset": training.make_dataset,
+    "train": training.make_train,
+    "report": reporting.make_report,
+}
 # What the code makes of the same inputs and settings: raised when it makes something else, and the stage is made anew.
 CODE = {"documents": 1, "facts": 1, "exam": 1, "samples": 1, "dataset": 1, "train": 1, "report": 1}
 PROMPTS = {"facts": ("knowledge",), "exam": ("knowledge",), "samples": ("knowledge", "skill")}
@@ -66,7 +75,7 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
             wanted = [until] if only else list(STAGES[: STAGES.index(until) + 1])
             while wanted:
                 stage = wanted.pop(0)
-                _stage(course, stage, getattr(stages, f"make_{stage}"))
+                _stage(course, stage, MAKE[stage])
                 if stage == "train" and not only and rounds.after_training(course):
                     wanted = ["samples", "dataset", "train", *wanted]
         finally:

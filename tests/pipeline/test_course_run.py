@@ -52,10 +52,10 @@ def opened(folder, teacher, student, *more):
 
 @pytest.fixture(autouse=True)
 def short_suites(monkeypatch):
-    from homeroom.pipeline import stages
+    from homeroom.evaluate import exam
 
-    whole = stages.shipped
-    monkeypatch.setattr(stages, "shipped", lambda name: whole(name)[:6])
+    whole = exam.shipped
+    monkeypatch.setattr(exam, "shipped", lambda name: whole(name)[:6])
     monkeypatch.setattr("homeroom.models.embedder.shipped_embedder", lambda *args: TinyEmbedder())
     monkeypatch.setattr("homeroom.generate.replay.replay_prompts", lambda: ["Say hello.", "Name a colour."])
 
