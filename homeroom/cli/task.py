@@ -101,6 +101,42 @@ def _draft(spec: dict[str, Any], tell: Callable[..., None]) -> Any:
     return {"passages": [asdict(p) for p in made.passages], "sections": made.sections, "rejected": dict(made.rejected)}
 
 
+def _preview(spec: dict[str, Any], tell: Callable[..., None]) -> Any:
+    from homeroom.author.draft import exams_of
+    from homeroom.community import trial
+
+    folder = _laid_out(spec)
+    exam = exams_of(Path(spec["of"]))
+    progress = _progress(tell, ("documents", "facts", "samples"))
+    return trial.preview(folder, exam=exam, options=_options(spec), progress=progress, say=lambda text: tell(say=text))
+
+
+def _trial(spec: dict[str, Any], tell: Callable[..., None]) -> Any:
+    from homeroom.author.draft import exams_of
+    from homeroom.community import trial
+    from homeroom.pipeline.run import STAGES
+
+    folder = _laid_out(spec)
+    leaves = (
+        (spec["leaf"],) if spec["leaf"].startswith("knowledge/") else (spec["leaf"], "")
+    )  # "": of no leaf, a skill's
+    exam = list({q.id: q for q in exams_of(Path(spec["of"])) if q.leaf in leaves}.values())
+    progress = _progress(tell, STAGES)
+    return trial.trial(folder, exam=exam, options=_options(spec), progress=progress, say=lambda text: tell(say=text))
+
+
+def _laid_out(spec: dict[str, Any]) -> Path:
+    from homeroom.community.trial import lay_out
+
+    folder = Path(spec["folder"])
+    lay_out(Path(spec["of"]), spec["leaf"], spec["commit"], folder)
+    return folder
+
+
+def _options(spec: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(spec.get("options", ()))
+
+
 def _answer(spec: dict[str, Any], tell: Callable[..., None]) -> Any:
     from homeroom.core.config import read_recipe
     from homeroom.models.torch_engine import TorchEngine
@@ -111,13 +147,15 @@ def _answer(spec: dict[str, Any], tell: Callable[..., None]) -> Any:
     models = {"base": TorchEngine(fetch_student(read_recipe(folder).student.model))}
     if (folder / "out" / "model" / "config.json").is_file():
         models["tuned"] = TorchEngine(folder / "out" / "model")
-    serve(models, port=0, on_ready=lambda url: tell(url=url))
+    serve(models, port=0, on_ready=lambda url, key: tell(url=url))
     return None
 
 
 KINDS: dict[str, Callable[[dict[str, Any], Callable[..., None]], Any]] = {
     "run": _run,
     "draft": _draft,
+    "preview": _preview,
+    "trial": _trial,
     "answer": _answer,
 }
 

@@ -12,7 +12,7 @@ import click
 
 from homeroom.cli.main import say
 
-KINDS = ("run", "draft")  # of cli/task.py
+KINDS = ("run", "draft", "preview", "trial")  # of cli/task.py
 
 
 @click.command()

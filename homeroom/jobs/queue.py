@@ -7,7 +7,7 @@ earlier boot is given to the next who asks. Every claim raises the job's *fence*
 refused, so a worker that slept through its lease cannot spoil what the next one does. A job may need a *device*
 ("cpu", "gpu0"); the database itself refuses a second running job with the same one. Wall-clock times are for people.
 
-Eleven methods are all that anything else uses, so another store or a queue behind HTTPS can take its place.
+Twelve methods are all that anything else uses, so another store or a queue behind HTTPS can take its place.
 """
 
 from __future__ import annotations
@@ -262,6 +262,11 @@ class Queue:
     def get(self, id: int) -> Job | None:
         """Return one job."""
         row = self._open().execute("SELECT * FROM jobs WHERE id = ?", (id,)).fetchone()
+        return _job(row) if row else None
+
+    def find(self, key: str) -> Job | None:
+        """Return the job that was submitted with a key."""
+        row = self._open().execute("SELECT * FROM jobs WHERE key = ?", (key,)).fetchone() if key else None
         return _job(row) if row else None
 
     def jobs(self, *, states: Sequence[str] = (), limit: int = 100) -> list[Job]:

@@ -34,9 +34,10 @@ from starlette.routing import Route
 
 from homeroom.core.errors import ContentError, HomeroomError, MachineError, RefusedError
 from homeroom.core.files import to_json
+from homeroom.jobs.queue import Job
 from homeroom.web import events
 from homeroom.web.asked import Ask, File, Go, NotFound, Page, Upload
-from homeroom.web.desk import Desk
+from homeroom.web.desk import CourseEntry, Desk
 from homeroom.web.page import render
 from homeroom.web.routes import ROUTES, Place
 from homeroom.web.store import Session
@@ -57,6 +58,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), browsing-topics=()",
     "Cache-Control": "no-store",
+}
+INSIDE: dict[type, tuple[str, ...]] = {  # what JSON leaves out: paths and processes of the server
+    CourseEntry: ("folder",),
+    Job: ("spec", "child"),
 }
 _STATIC = Path(__file__).parent / "static"
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
@@ -264,7 +269,8 @@ def _response(ask: Ask, found: Page | Go | File, api: bool, secure: bool) -> Res
 
 def _jsonable(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        hidden = INSIDE.get(type(value), ())
+        return {f.name: _jsonable(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name not in hidden}
     if isinstance(value, dict):
         return {str(k): _jsonable(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -154,6 +154,16 @@ class Desk:
         return [job for job in self.queue.jobs(limit=500) if job.spec.get("course") == course.id][:limit]
 
 
+def server_options(desk: Desk) -> list[str]:
+    """Return settings that the server's owner gave for all jobs, never a visitor."""
+    path = desk.state / "options.json"
+    try:
+        found = read_json(path) if path.is_file() else []
+    except HomeroomError:
+        found = []
+    return [str(option) for option in found] if isinstance(found, list) else []
+
+
 def is_course(folder: Path) -> bool:
     """Say whether a folder is a course."""
     return any((folder / name).is_dir() for name in TREES)

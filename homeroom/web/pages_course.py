@@ -61,7 +61,7 @@ def course(ask: Ask) -> Page:
     tree = ask.desk.tree(entry)
     figure = ask.desk.made(entry, f"map {ask.language}", id(tree), lambda: (tree, _figure(tree, ask.language)))[1]
     found, report = handed_in(ask, entry), ask.desk.report(entry)
-    jobs = ask.desk.jobs_of(entry, 1)
+    jobs = [job for job in ask.desk.jobs_of(entry) if job.kind == "run"]
     return Page(
         template="course.html",
         values={

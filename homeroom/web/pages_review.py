@@ -16,6 +16,7 @@ from homeroom.web.alike import alike
 from homeroom.web.asked import Ask, File, Go, NotFound, Page
 from homeroom.web.desk import CourseEntry
 from homeroom.web.pages_course import handed_in
+from homeroom.web.pages_trial import decided, tried, try_out
 from homeroom.web.translate import translator
 
 ROWS = 50
@@ -82,6 +83,7 @@ def contribution(ask: Ask) -> Page:
             "usual_days": review.usual_days(everything),
             "ahead": len(ahead),
             "terms": LICENCE_TERMS,
+            "tried": tried(ask.desk, course, found),
             "is_mine": found.contribution.who == ask.who.name,
         },
     )
@@ -103,6 +105,16 @@ def _form_in(course: CourseEntry, found: Standing) -> LeafForm | None:
         return None
 
 
+def preview(ask: Ask) -> Go:
+    """Let the teacher write a few samples from a contribution, for whoever decides to read."""
+    return try_out(ask, *_named(ask), "preview")
+
+
+def trial(ask: Ask) -> Go:
+    """Teach a contribution alone to a fresh student in a small run, and show its answers before and after."""
+    return try_out(ask, *_named(ask), "trial")
+
+
 def approve(ask: Ask) -> Go:
     """Take a contribution into the course: exactly the state that was looked at."""
     course, found = _named(ask)
@@ -111,6 +123,7 @@ def approve(ask: Ask) -> Go:
         course.folder, found.contribution.id, commit=ask.get("seen"), who=ask.who.name, email=ask.who.email, note=note
     )
     ask.desk.forget_tree(course)
+    decided(ask.desk, course, found)
     ask.desk.store.note(ask.who.name, "approved", f"{course.id} {found.contribution.id} {ask.get('seen')}")
     said = translator(ask.language)("It is part of the course now. The next run teaches it.")
     return Go(to=f"/courses/{course.id}/contributions/{found.contribution.id}", said=said)
@@ -128,6 +141,7 @@ def reject(ask: Ask) -> Go:
     """Decline a contribution, with the reason."""
     course, found = _named(ask)
     review.reject(course.folder, found.contribution.id, who=ask.who.name, note=ask.get("note"))
+    decided(ask.desk, course, found)
     ask.desk.store.note(ask.who.name, "declined", f"{course.id} {found.contribution.id}")
     return Go(to=f"/courses/{course.id}/contributions", said=translator(ask.language)("Its author is told why."))
 

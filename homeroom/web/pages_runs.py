@@ -7,13 +7,13 @@ import math
 from typing import Any
 
 from homeroom.core.errors import HomeroomError, RefusedError
-from homeroom.core.files import read_json, read_record
+from homeroom.core.files import read_record
 from homeroom.jobs.queue import Job
 from homeroom.models.catalog import read_catalog
 from homeroom.models.store import installed
 from homeroom.pipeline.run import STAGES
 from homeroom.web.asked import Ask, File, Go, NotFound, Page
-from homeroom.web.desk import CourseEntry
+from homeroom.web.desk import CourseEntry, server_options
 from homeroom.web.events import Stream
 from homeroom.web.page import render
 from homeroom.web.translate import translator
@@ -23,11 +23,11 @@ MAX_POINTS = 400
 SIZES: dict[str, dict[str, Any]] = {
     "try": {
         "options": (
+            "train.preset=smoke",
             "samples.teacher_tokens=2500",
             "exam.questions=12",
             "samples.skill_samples=12",
-            "train.phases.0.tokens=6000",
-            "train.phases.0.replay_share=0.0",
+            "evaluate.retention=short",
         ),
         "budget": "",
     },
@@ -53,23 +53,13 @@ def start(ask: Ask) -> Go:
     if active:
         return Go(to=f"/runs/{active[0].id}", said=translator(ask.language)("A run is under way already: here it is."))
     size = SIZES.get(ask.get("size"), SIZES["usual"])
-    options = [*size["options"], *_asked_for(ask)]
+    options = [*size["options"], *server_options(ask.desk)]
     spec = {"course": course.id, "folder": str(course.folder), "size": ask.get("size") or "usual"}
     key = f"{course.id} {ask.get('once')}" if ask.get("once") else ""
     spec |= {"options": options, "budget": size["budget"]}
     job = ask.desk.queue.submit("run", spec, owner=ask.who.name, device="compute", key=key)
     ask.desk.store.note(ask.who.name, "began a run", f"{course.id} {job}")
     return Go(to=f"/runs/{job}", values={"job": job})
-
-
-def _asked_for(ask: Ask) -> list[str]:
-    """Return settings that the server's owner gave for all runs, never a visitor."""
-    path = ask.desk.state / "options.json"
-    try:
-        found = read_json(path) if path.is_file() else []
-    except HomeroomError:
-        found = []
-    return [str(option) for option in found] if isinstance(found, list) else []
 
 
 def _job(ask: Ask) -> tuple[CourseEntry, Job]:
@@ -214,8 +204,11 @@ def resume(ask: Ask) -> Go:
 
 
 def _back(job: Job) -> Go:
+    course = job.spec["course"]
     if job.kind == "draft":
-        return Go(to=f"/courses/{job.spec['course']}/drafts/{job.spec.get('draft', '')}")
+        return Go(to=f"/courses/{course}/drafts/{job.spec.get('draft', '')}")
+    if "contribution" in job.spec:
+        return Go(to=f"/courses/{course}/contributions/{job.spec['contribution']}#{job.kind}")
     return Go(to=f"/runs/{job.id}")
 
 

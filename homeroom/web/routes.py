@@ -80,6 +80,8 @@ ROUTES: tuple[Place, ...] = (
     # contributions
     _get(f"{_COURSE}/contributions", pages_review.contributions),
     _get(_HANDED, pages_review.contribution),
+    _post(f"{_HANDED}/preview", pages_review.preview, "maintainer"),
+    _post(f"{_HANDED}/trial", pages_review.trial, "maintainer"),
     _post(f"{_HANDED}/approve", pages_review.approve, "maintainer"),
     _post(f"{_HANDED}/wanted", pages_review.want_changes, "maintainer"),
     _post(f"{_HANDED}/reject", pages_review.reject, "maintainer"),
