@@ -18,7 +18,15 @@ from homeroom.core.files import Record, free_gib, read_json, read_jsonl, read_re
 from homeroom.core.types import Chunk, Reply
 from homeroom.generate.coverage import TEACHER_TOKENS, TRAINING_TOKENS
 from homeroom.pipeline.course import Course, fetch_student, own_training_tokens
-from homeroom.pipeline.plan import LISTING_TOKENS, MOST, exam_tokens, measured_rates, num_facts, num_words
+from homeroom.pipeline.plan import (
+    LISTING_TOKENS,
+    MOST,
+    exam_tokens,
+    for_stage,
+    measured_rates,
+    num_facts,
+    num_words,
+)
 from homeroom.pipeline.rates import CALLS, calls_of, keep_rates, known_rates, teacher_key, train_key
 from homeroom.pipeline.run import FORMAT, STAGES, made_from
 
@@ -125,7 +133,7 @@ def _sure(kind: str, rates: dict[str, Any], tried: dict[str, Any] | None) -> flo
 
 
 def _why(course: Course, stage: str) -> str:
-    inputs, config = made_from(course, stage)
+    inputs, config = made_from(for_stage(course, stage), stage)
     return why_stale(course.out / stage, Record(kind=stage, format=FORMAT[stage], inputs=inputs, config=config))
 
 

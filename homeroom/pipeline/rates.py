@@ -13,7 +13,7 @@ from homeroom.core.files import read_json, write_json
 from homeroom.models.store import store_home
 from homeroom.pipeline.spent import Spent
 
-GUESSED = {"teacher": 15.0, "train": 150.0, "answer": 150.0}  # tokens a second, until something is measured
+GUESSED = {"teacher": 15.0, "train": 150.0, "answer": 40.0}  # tokens a second, until something is measured
 # Tokens of a call's prompt and answer (measured: insurance, the embedded teacher), until this teacher was asked.
 CALLS = {"facts": (323.0, 110.0), "exam": (350.0, 120.0), "samples": (385.0, 97.0)}
 ENOUGH_TOKENS = 300  # generated, to learn a rate from

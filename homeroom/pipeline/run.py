@@ -36,6 +36,7 @@ from homeroom.core.types import Rejected
 from homeroom.generate.decisions import hash_decisions
 from homeroom.pipeline import generating, reporting, rounds, training
 from homeroom.pipeline.course import Course, in_words, own_training_tokens, summary_of
+from homeroom.pipeline.plan import settle
 from homeroom.pipeline.rates import learn
 from homeroom.pipeline.spent import Meter, Spent
 
@@ -75,6 +76,7 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
             wanted = [until] if only else list(STAGES[: STAGES.index(until) + 1])
             while wanted:
                 stage = wanted.pop(0)
+                course = settle(course, stage)
                 _stage(course, stage, MAKE[stage])
                 if stage == "train" and not only and rounds.after_training(course):
                     wanted = ["samples", "dataset", "train", *wanted]

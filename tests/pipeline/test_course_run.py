@@ -1,5 +1,6 @@
 """The whole course on a CPU, with a scripted teacher over HTTP and a student of a million parameters."""
 
+import dataclasses
 import json
 import shutil
 
@@ -12,7 +13,7 @@ from tiny_embedder import TinyEmbedder
 from tiny_student import make_tiny_student
 
 from homeroom.core.errors import ContentError, RefusedError, UsageError
-from homeroom.core.files import read_json, read_jsonl, read_record, write_json
+from homeroom.core.files import read_json, read_jsonl, read_record, write_json, write_record
 from homeroom.pipeline import run as running
 from homeroom.pipeline.course import digest_of, open_course, read_report
 from homeroom.pipeline.foresee import actual_table, make_plan, plan_table, planned_and_actual
@@ -265,26 +266,47 @@ def test_a_new_version_of_a_stages_code_or_prompts_makes_it_anew_and_asks_nothin
     assert "facts: setting: prompts" in course.said
 
 
-def test_a_budget_covers_the_important_facts_and_a_longer_one_goes_on_from_there(
-    make_course, teacher, student, tmp_path
-):
-    rates = {f"teacher scripted at {teacher}": 5.0, f"train {student}": 50.0}
-    write_json(tmp_path / "home" / "rates.json", rates)
+@pytest.fixture
+def slow(teacher, student, tmp_path, monkeypatch):
+    """Teacher and student were measured to be slow, whatever a scripted teacher can do."""
+    monkeypatch.setattr(running, "learn", lambda *given: None)
+    write_json(tmp_path / "home" / "rates.json", {f"teacher scripted at {teacher}": 5.0, f"train {student}": 50.0})
+
+
+def test_a_budget_covers_the_important_facts_and_a_longer_one_goes_on_from_there(make_course, teacher, student, slow):
     folder = make_course()
-    short = fit(opened(folder, teacher, student), seconds_of("8m"))
+    short = fit(opened(folder, teacher, student), seconds_of("12m"))
     run(short, until="samples")
     first = read_record(folder / "out" / "samples").summary
     asked = len(teacher.asked)
-    longer = fit(opened(folder, teacher, student), seconds_of("20m"))
+    longer = fit(opened(folder, teacher, student), seconds_of("24m"))
     run(longer, until="samples")
     second = read_record(folder / "out" / "samples").summary
     assert first["facts_covered"] < second["facts_covered"] <= second["facts_known"]
     kept = {s["id"] for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl")}
     assert kept
     assert len(teacher.asked) > asked
-    write_json(tmp_path / "home" / "rates.json", rates)  # the runs have learned how fast a scripted teacher is
     with pytest.raises(UsageError, match="too few"):
         fit(opened(make_course("late"), teacher, student), 300.0)
+
+
+def test_what_is_left_of_a_budget_is_divided_again_when_listing_took_longer(make_course, teacher, student, slow):
+    def covered(folder, seconds):
+        run(fit(opened(folder, teacher, student), seconds_of("12m")), until="facts")
+        record = read_record(folder / "out" / "facts")
+        write_record(folder / "out" / "facts", dataclasses.replace(record, seconds=seconds))
+        course = opened(folder, teacher, student)
+        run(fit(course, seconds_of("12m")), until="dataset")
+        assert any("min are left before the examination" in text for text in course.said)
+        return read_record(folder / "out" / "samples").summary["facts_covered"]
+
+    late = make_course("late")
+    assert covered(late, 200.0) < covered(make_course("early"), 1.0)
+    again = opened(late, teacher, student)
+    run(fit(again, seconds_of("12m")), until="dataset")
+    assert again.said == [f"{stage}: up to date" for stage in STAGES[:5]]
+    plan = make_plan(fit(opened(late, teacher, student), seconds_of("12m")))
+    assert [stage["runs"] for stage in plan["stages"][:5]] == [False] * 5
 
 
 def test_times_are_read_as_people_write_them():
