@@ -1,9 +1,11 @@
 """`homeroom web` as a process of its own, for tests that look at it from outside."""
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,25 @@ def start(home, *options):
         if found := re.search(r"http://127\.0\.0\.1:\d+/enter/\S+", line):
             return process, found[0]
     pytest.fail(said)
+
+
+@contextlib.contextmanager
+def running(desk):
+    """Yield the address of a real server for a desk, in a thread of this process."""
+    import uvicorn
+
+    from homeroom.serve.server import _listen
+    from homeroom.web.app import make_app
+
+    listener = _listen("127.0.0.1", 0)
+    listener.listen(64)
+    config = uvicorn.Config(make_app(desk, hosts=("127.0.0.1",)), log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,9 @@ class Answers:
     program: tuple[str, ...] = PROGRAM
     _child: dict[str, _Child] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+    _count: threading.Lock = field(default_factory=threading.Lock)
+    num_lent: int = 0  # answers that are under way
     _timer: threading.Timer | None = None
 
     def ask(self, course: Path, question: str) -> dict[str, str]:
@@ -51,31 +53,36 @@ class Answers:
         """
         import httpx
 
-        with self._lock:  # one question after the other: they share the same cores
+        with self._asking:  # one question after the other: they share the same cores
+            url = self.borrow(course)
+            try:
+                with httpx.Client(base_url=url, timeout=ANSWER_S, trust_env=False) as client:
+                    names = [m["id"] for m in client.get("/models").json()["data"]]
+                    return {name: _answered(client, name, question) for name in names}
+            except (httpx.HTTPError, KeyError, ValueError) as error:
+                self.stop()
+                raise MachineError(f"the model gave no answer ({type(error).__name__})", hint="Ask again.") from None
+            finally:
+                self.give_back()
+
+    def borrow(self, course: Path) -> str:
+        """Return the address of the child that answers for a course, which stays until `give_back`.
+
+        Raises:
+            MachineError: the models are not here, or those of another course are just answering.
+        """
+        with self._lock:
             child = self._running(course)
             child.used = time.monotonic()
             self._watch()
-            try:
-                with httpx.Client(base_url=child.url, timeout=ANSWER_S, trust_env=False) as client:
-                    names = [m["id"] for m in client.get("/models").json()["data"]]
+            with self._count:
+                self.num_lent += 1
+            return child.url
 
-                    def one(name: str) -> str:
-                        body = {
-                            "model": name,
-                            "messages": [{"role": "user", "content": question}],
-                            "max_tokens": MAX_TOKENS,
-                            "temperature": 0,
-                        }
-                        answer = client.post("/chat/completions", json=body)
-                        if answer.status_code != 200:
-                            raise MachineError(str(answer.json()["error"]["message"]))
-                        return str(answer.json()["choices"][0]["message"]["content"])
-
-                    with ThreadPoolExecutor(1) as pool:
-                        return dict(zip(names, pool.map(one, names), strict=True))
-            except (httpx.HTTPError, KeyError, ValueError) as error:
-                self._stop()
-                raise MachineError(f"the model gave no answer ({type(error).__name__})", hint="Ask again.") from None
+    def give_back(self) -> None:
+        """Say that an answer is complete, or no longer wanted."""
+        with self._count:
+            self.num_lent -= 1
 
     def stop(self) -> None:
         """End the child."""
@@ -85,8 +92,10 @@ class Answers:
     def _running(self, course: Path) -> _Child:
         key, stamp = str(course.resolve()), _stamp(course)
         child = self._child.get(key)
-        if child is not None and child.process.poll() is None and child.stamp == stamp:
+        if child is not None and child.process.poll() is None and (child.stamp == stamp or self.num_lent):
             return child
+        if child is None and self.num_lent and self._child:
+            raise MachineError("the models of another course are answering", hint="Try again in a minute.")
         self._stop()
         self._child[key] = self._start(course, stamp)
         return self._child[key]
@@ -128,12 +137,26 @@ class Answers:
 
         def idle() -> None:
             with self._lock:
-                if all(time.monotonic() - c.used >= IDLE_S - 1 for c in self._child.values()):
+                if not self.num_lent and all(time.monotonic() - c.used >= IDLE_S - 1 for c in self._child.values()):
                     self._stop()
 
         self._timer = threading.Timer(IDLE_S, idle)
         self._timer.daemon = True
         self._timer.start()
+
+
+def has_tuned(course: Path) -> bool:
+    """Say whether a course's student has learned something yet."""
+    return (course / "out" / "model" / "config.json").is_file()
+
+
+def _answered(client: Any, name: str, question: str) -> str:
+    asked = [{"role": "user", "content": question}]
+    body = {"model": name, "messages": asked, "max_tokens": MAX_TOKENS, "temperature": 0}
+    answer = client.post("/chat/completions", json=body)
+    if answer.status_code != 200:
+        raise MachineError(str(answer.json()["error"]["message"]))
+    return str(answer.json()["choices"][0]["message"]["content"])
 
 
 def _stamp(course: Path) -> tuple[Any, ...]:

@@ -42,6 +42,7 @@ from homeroom.web.page import render
 from homeroom.web.routes import ROUTES, Place
 from homeroom.web.store import Session
 from homeroom.web.translate import choose, translator
+from homeroom.web.v1 import v1_routes
 
 COOKIE, LANGUAGE = "homeroom", "language"
 MAX_FORM, MAX_UPLOAD = 2 * 2**20, 52 * 2**20  # bytes
@@ -81,6 +82,7 @@ def make_app(desk: Desk, *, hosts: tuple[str, ...], secure: bool = False) -> Sta
         routes.append(Route(place.path, _page(desk, place, secure=secure, api=False), methods=methods))
         if place.api:
             routes.append(Route(f"/api/v1{place.path}", _page(desk, place, secure=secure, api=True), methods=methods))
+    routes += v1_routes(desk, HEADERS)
     routes.append(Route("/static/{version}/{name}", _static, methods=["GET"]))
 
     async def on_http_error(request: Request, error: Exception) -> Response:
@@ -149,7 +151,8 @@ async def _checked(desk: Desk, place: Place, request: Request, *, api: bool) -> 
     person, has_key = (session.person if session else None), False
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if api and scheme.lower() == "bearer":
-        session, person = None, await run_in_threadpool(desk.store.person_with_key, key.strip())
+        found = await run_in_threadpool(desk.store.key, key.strip())
+        session, person = None, found.person if found and not found.course else None
         has_key = person is not None
     if place.role != "anyone" and person is None:
         raise _Login("log in first", hint="Use the link that `homeroom web` prints, or your name and password.")

@@ -9,6 +9,7 @@ from homeroom.core.errors import HomeroomError, MachineError
 from homeroom.core.files import read_jsonl
 from homeroom.core.types import Chunk
 from homeroom.generate.checks import content_words
+from homeroom.web.answers import has_tuned
 from homeroom.web.asked import Ask, Go, Page
 from homeroom.web.desk import CourseEntry
 from homeroom.web.translate import translator
@@ -20,9 +21,9 @@ SOURCES = 3
 def ask_page(ask: Ask) -> Page:
     """Show the form to ask the student."""
     course = ask.desk.course(ask.path["course"])
-    has_tuned = (course.folder / "out" / "model" / "config.json").is_file()
+    is_taught = has_tuned(course.folder)
     values = {"course": course, "question": ask.query.get("question", "")[:MAX_QUESTION], "answers": {}, "sources": []}
-    return Page(template="ask.html", values=values | {"has_tuned": has_tuned, "wrong": "", "is_teaching": _busy(ask)})
+    return Page(template="ask.html", values=values | {"has_tuned": is_taught, "wrong": "", "is_teaching": _busy(ask)})
 
 
 def _busy(ask: Ask) -> bool:
@@ -32,7 +33,7 @@ def _busy(ask: Ask) -> bool:
 def asked(ask: Ask) -> Page:
     """Ask the student, and show both answers and the passages they could rest on."""
     course, question = ask.desk.course(ask.path["course"]), ask.get("question").strip()[:MAX_QUESTION]
-    has_tuned = (course.folder / "out" / "model" / "config.json").is_file()
+    is_taught = has_tuned(course.folder)
     answers: dict[str, str] = {}
     wrong = "" if question else "Ask something first."
     if question:
@@ -40,7 +41,7 @@ def asked(ask: Ask) -> Page:
             answers = ask.desk.answers.ask(course.folder, question)
         except MachineError as error:
             wrong = f"{error.message}. {error.hint}"
-    values = {"course": course, "question": question, "answers": answers, "has_tuned": has_tuned, "wrong": wrong}
+    values = {"course": course, "question": question, "answers": answers, "has_tuned": is_taught, "wrong": wrong}
     values |= {"sources": _sources(ask, course, question) if answers else [], "is_teaching": _busy(ask)}
     return Page(template="ask_part.html" if ask.is_part else "ask.html", values=values)
 

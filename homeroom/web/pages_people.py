@@ -126,8 +126,12 @@ def health(ask: Ask) -> File:
 
 def me(ask: Ask) -> Page:
     """Show one's own account."""
-    keys = ask.desk.store.keys_of(ask.who)
-    return Page(template="me.html", values={"me": ask.who, "keys": keys, "new_key": ""})
+    return _me(ask)
+
+
+def _me(ask: Ask, new_key: str = "") -> Page:
+    values = {"me": ask.who, "keys": ask.desk.store.keys(ask.who), "new_key": new_key}
+    return Page(template="me.html", values=values | {"courses": ask.desk.courses()}, only_page=("courses",))
 
 
 def set_password(ask: Ask) -> Go:
@@ -141,15 +145,18 @@ def set_password(ask: Ask) -> Go:
 
 def make_key(ask: Ask) -> Page:
     """Make a key for programs; it is shown once."""
-    store = ask.desk.store
-    key = store.make_key(ask.who, ask.get("label") or "key")
-    store.note(ask.who.name, "made a key", ask.get("label"))
-    return Page(template="me.html", values={"me": ask.who, "keys": store.keys_of(ask.who), "new_key": key})
+    store, course = ask.desk.store, ask.get("course")
+    if course:
+        course = ask.desk.course(course).id
+    key = store.make_key(ask.who, ask.get("label") or "key", course=course)
+    store.note(ask.who.name, "made a key", f"{ask.get('label')} {course}".strip())
+    return _me(ask, key)
 
 
 def end_key(ask: Ask) -> Go:
     """Take one of one's own keys away."""
-    ask.desk.store.end_key(ask.who, ask.get("id"))
+    if not ask.desk.store.end_key(ask.get("id"), person=ask.who):
+        raise NotFound("there is no such key")
     ask.desk.store.note(ask.who.name, "took a key away")
     return Go(to="/me", said=translator(ask.language)("The key no longer works."))
 
@@ -159,7 +166,20 @@ def end_key(ask: Ask) -> Go:
 
 def people(ask: Ask) -> Page:
     """List everybody with an account."""
-    return Page(template="people.html", values={"people": ask.desk.store.people(), "link": ""})
+    return _people(ask)
+
+
+def _people(ask: Ask, link: str = "") -> Page:
+    store = ask.desk.store
+    return Page(template="people.html", values={"people": store.people(), "keys": store.keys(), "link": link})
+
+
+def end_any_key(ask: Ask) -> Go:
+    """Take anybody's key away."""
+    if not ask.desk.store.end_key(ask.get("id")):
+        raise NotFound("there is no such key")
+    ask.desk.store.note(ask.who.name, "took somebody's key away", ask.get("id"))
+    return Go(to="/people", said=translator(ask.language)("The key no longer works."))
 
 
 def invite(ask: Ask) -> Page:
@@ -167,7 +187,7 @@ def invite(ask: Ask) -> Page:
     role = "maintainer" if ask.get("role") == "maintainer" else "contributor"
     token = ask.desk.store.make_link("invite", role)
     ask.desk.store.note(ask.who.name, f"invited a {role}")
-    return Page(template="people.html", values={"people": ask.desk.store.people(), "link": f"/join/{token}"})
+    return _people(ask, f"/join/{token}")
 
 
 def _named(ask: Ask) -> Person:

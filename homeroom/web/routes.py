@@ -57,6 +57,7 @@ ROUTES: tuple[Place, ...] = (
     _post("/me/keys/end", pages_people.end_key),
     _get("/people", pages_people.people, "maintainer"),
     _post("/people/invite", pages_people.invite, "maintainer"),
+    _post("/people/keys/end", pages_people.end_any_key, "maintainer"),
     _post("/people/{person}/role", pages_people.set_role, "maintainer"),
     _post("/people/{person}/close", pages_people.close, "maintainer"),
     _get("/log", pages_people.log, "maintainer"),

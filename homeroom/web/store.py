@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS sessions (
 CREATE TABLE IF NOT EXISTS links (
   token TEXT PRIMARY KEY, kind TEXT NOT NULL, role TEXT NOT NULL, until REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS keys (
-  token TEXT PRIMARY KEY, person INTEGER NOT NULL REFERENCES people (id), label TEXT NOT NULL, created REAL NOT NULL);
+  token TEXT PRIMARY KEY, person INTEGER NOT NULL REFERENCES people (id), label TEXT NOT NULL, created REAL NOT NULL,
+  course TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS drafts (
   id TEXT PRIMARY KEY, course TEXT NOT NULL, person INTEGER NOT NULL REFERENCES people (id), place TEXT NOT NULL,
   version INTEGER NOT NULL, form TEXT NOT NULL, extra TEXT NOT NULL, changed REAL NOT NULL);
@@ -73,6 +74,14 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What a program may do that sends a key."""
+
+    person: Person
+    course: str  # whose student it may ask, and nothing else; "" for all that the person may do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A leaf that somebody is writing."""
 
@@ -99,6 +108,8 @@ class Store:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._open().executescript(_TABLES)
+            if "course" not in {row["name"] for row in self._open().execute("PRAGMA table_info(keys)")}:  # until 0.1
+                self._open().execute("ALTER TABLE keys ADD COLUMN course TEXT NOT NULL DEFAULT ''")
             self.path.chmod(0o600)
         except sqlite3.DatabaseError as error:
             raise MachineError(f"the server's memory cannot be read ({error})", where=str(self.path)) from None
@@ -261,31 +272,44 @@ class Store:
             ).fetchone()
         return row["role"] if row else None
 
-    def make_key(self, person: Person, label: str) -> str:
-        """Return a new key for programs that act for a person; it is shown once."""
+    def make_key(self, person: Person, label: str, *, course: str = "") -> str:
+        """Return a new key for programs that act for a person; it is shown once, and kept as its hash.
+
+        Args:
+            course: The only one whose student it may ask, and nothing else; "" lets it do all that its person may.
+        """
         token = f"hr_{secrets.token_urlsafe(32)}"
+        values = (_digest(token), person.id, label[:60], time.time(), course)
         with self._write() as database:
-            database.execute("INSERT INTO keys VALUES (?,?,?,?)", (_digest(token), person.id, label[:60], time.time()))
+            database.execute("INSERT INTO keys (token, person, label, created, course) VALUES (?,?,?,?,?)", values)
         return token
 
-    def keys_of(self, person: Person) -> list[dict[str, Any]]:
-        """Return a person's keys, by label and hash."""
-        rows = self._open().execute("SELECT * FROM keys WHERE person = ? ORDER BY created", (person.id,))
-        return [{"id": row["token"][:12], "label": row["label"], "created": row["created"]} for row in rows]
+    def keys(self, person: Person | None = None) -> list[dict[str, Any]]:
+        """Return a person's keys, or everybody's: by label and the beginning of their hashes."""
+        rows = self._open().execute(
+            "SELECT keys.*, people.name FROM keys JOIN people ON people.id = keys.person"
+            " WHERE ? IN (0, person) ORDER BY keys.created",
+            (person.id if person else 0,),
+        )  # fmt: skip
+        names = ("label", "created", "course", "name")
+        return [{"id": row["token"][:12], **{name: row[name] for name in names}} for row in rows]
 
-    def end_key(self, person: Person, id: str) -> None:
-        """Take a key away."""
+    def end_key(self, id: str, *, person: Person | None = None) -> bool:
+        """Take a key away, of one person or whose it may be, and say whether there was one; it ends at once."""
         with self._write() as database:
-            database.execute("DELETE FROM keys WHERE person = ? AND substr(token, 1, 12) = ?", (person.id, id))
+            gone = database.execute(
+                "DELETE FROM keys WHERE substr(token, 1, 12) = ? AND ? IN (0, person)", (id, person.id if person else 0)
+            )
+        return gone.rowcount > 0
 
-    def person_with_key(self, token: str) -> Person | None:
-        """Return whose key this is."""
+    def key(self, token: str) -> Key | None:
+        """Return what a key is good for; None for one that is no key, was taken away, or whose account is closed."""
         row = self._open().execute(
-            "SELECT people.* FROM keys JOIN people ON people.id = keys.person"
+            "SELECT people.*, keys.course AS course FROM keys JOIN people ON people.id = keys.person"
             " WHERE keys.token = ? AND people.closed = 0",
             (_digest(token),),
         ).fetchone()  # fmt: skip
-        return _person(row) if row else None
+        return Key(person=_person(row), course=row["course"]) if row else None
 
     # -- drafts --------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,10 @@
 """The worker: what becomes of a job when the child fails, floods, is cancelled, or the worker itself is killed."""
 
+import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -148,6 +150,20 @@ def test_a_child_that_is_killed_from_outside_is_a_failure_that_says_why(queue, t
     assert "memory" in queue.get(job).reason
 
 
+def stop_between_writes(process, queue):
+    """Stop a worker as a sleeping laptop does, but not while it holds the file: nobody could write then."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            with contextlib.closing(sqlite3.connect(queue.path, timeout=0.2, isolation_level=None)) as database:
+                database.execute("BEGIN IMMEDIATE")
+                database.execute("ROLLBACK")
+            return
+        except sqlite3.OperationalError:
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.01)
+
+
 def test_row_69_a_worker_that_was_stopped_past_its_lease_finds_its_job_taken(tmp_path):
     queue = Queue(tmp_path / "jobs.db", lease_s=1)
     out = tmp_path / "out"
@@ -160,7 +176,7 @@ def test_row_69_a_worker_that_was_stopped_past_its_lease_finds_its_job_taken(tmp
     )
     sleeper = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)})
     wait_for(lambda: out.is_file() and out.read_text().count("\n") > 5)
-    sleeper.send_signal(signal.SIGSTOP)
+    stop_between_writes(sleeper, queue)
     fence = queue._open().execute("SELECT fence FROM jobs").fetchone()[0]
     wait_for(lambda: queue._open().execute("SELECT lease_until FROM jobs").fetchone()[0] < queue.clock.seconds())
     do_all(queue, seconds=15)

@@ -163,7 +163,7 @@ def test_row_61_a_key_is_taken_from_one_header_and_for_the_api_alone(browser, de
 
 def test_row_65_an_error_of_ours_shows_a_number_and_nothing_else(browser, desk, monkeypatch, caplog):
     client = browser("Ann")
-    monkeypatch.setattr(desk.store, "keys_of", lambda person: 1 / 0)
+    monkeypatch.setattr(desk.store, "keys", lambda person: 1 / 0)
     found = client.get("/me")
     assert found.status_code == 500
     number = re.search(r"log as (\w{8})", found.text)[1]
