@@ -20,6 +20,7 @@ from homeroom.core.words import is_number, words
 from homeroom.generate.checks import content_words, names, numbers
 from homeroom.generate.prompts import fill, prompts, request
 from homeroom.generate.rows import in_words, is_row
+from homeroom.generate.speakers import speakers, without_speaker
 from homeroom.generate.steering import in_language_of, is_steering, without_steering
 from homeroom.generate.support import passage, support_fault
 
@@ -59,16 +60,17 @@ def fact_requests(chunks: Sequence[Chunk]) -> list[Request]:
 
 def read_facts(chunk: Chunk, reply: Reply | None) -> list[Fact]:
     """Return the facts of a chunk in the order of the text: the teacher's where they hold, else bare sentences."""
-    own = _numbered(chunk)
+    own, who = _numbered(chunk), speakers(chunk.text)
     found: dict[int, list[str]] = {}
     for line in (reply.text if reply else "").splitlines():
         match = _LINE.match(line)
         index = int(match[1]) - 1 if match else -1
         if match and 0 <= index < len(own) and not is_row(match[2]) and _holds(match[2], own, index, chunk):
-            found.setdefault(index, []).append(_tidy(match[2]))
+            found.setdefault(index, []).append(_tidy(without_speaker(match[2], who)))
     facts: list[Fact] = []
     for index, sentence in enumerate(own):
         statements, told = list(dict.fromkeys(found.get(index, []))), in_words(sentence.text, chunk.text)
+        told = without_speaker(told, who)
         if _misses_much(statements, told):
             statements = [" ".join(told.split())] if _examinable(told) else statements
         facts += [_fact(chunk, sentence, s, listed=index in found) for s in statements]
@@ -83,7 +85,9 @@ def clear_requests(facts: Sequence[Fact], chunks: Sequence[Chunk]) -> list[tuple
     for fact in facts:
         if words(fact.statement)[0] in _LEANING:
             chunk = by_id[fact.chunk]
+            said = without_speaker(fact.quote, speakers(chunk.text))
             before = chunk.text.encode()[: fact.start - chunk.start].decode(errors="ignore")[-400:]
+            before += fact.quote[: len(fact.quote) - len(said)]  # who speaks
             text = fill(
                 prompt["user"],
                 title=chunk.title,

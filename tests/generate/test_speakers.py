@@ -1,0 +1,30 @@
+"""Who says a line is no part of what it says; a list of hours and prices has no speakers."""
+
+from homeroom.core.types import Chunk, Reply
+from homeroom.generate.facts import clear_requests, read_facts
+from homeroom.generate.speakers import speakers, without_speaker
+
+TALK = "**Kit Marlo:** I am at my bench on Fridays only.\n\n**Visitor in a green coat:** And the shed shuts at nine."
+CHUNK = Chunk(
+    id="c", document="d", leaf="knowledge/shed", start=0, end=len(TALK), text=TALK, title="A talk", heading=""
+)
+
+
+def test_labels_of_speakers_are_found_and_those_of_lists_are_not():
+    assert speakers(TALK) == {"Kit Marlo", "Visitor in a green coat"}
+    assert speakers("[00:12:07] KIT: We open at nine.\n[00:12:09] ADA: Good.") == {"KIT", "ADA"}
+    assert not speakers("Hours: nine to five.\nPrice: two crowns a week.")
+    assert without_speaker("[00:12:07] KIT: we open at nine.", frozenset({"KIT"})) == "We open at nine."
+    assert without_speaker("Cockerels: allowed no.", frozenset({"KIT"})) == "Cockerels: allowed no."
+    assert without_speaker("Kit: ", frozenset({"Kit"})) == "Kit: "
+
+
+def test_a_fact_of_a_talk_has_no_label_and_the_teacher_that_clears_it_is_told_who_speaks():
+    listed = "[2] **Visitor in a green coat:** And the shed shuts at nine."
+    facts = read_facts(CHUNK, Reply(text=listed, finish_reason="stop", prompt_tokens=9, completion_tokens=9))
+    assert [f.statement for f in facts] == ["I am at my bench on Fridays only.", "And the shed shuts at nine."]
+    assert facts[0].quote.startswith("**Kit Marlo:** I am")  # the document's own words and place
+    (fact, asked), *more = clear_requests(facts, [CHUNK])
+    assert fact == facts[0]
+    assert not more
+    assert "Kit Marlo:" in asked.messages[-1].content
