@@ -154,6 +154,7 @@ def stop_between_writes(process, queue):
     """Stop a worker as a sleeping laptop does, but not while it holds the file: nobody could write then."""
     while True:
         process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)  # it has stopped
         try:
             with contextlib.closing(sqlite3.connect(queue.path, timeout=0.2, isolation_level=None)) as database:
                 database.execute("BEGIN IMMEDIATE")
