@@ -14,10 +14,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from homeroom.core.contributions import MAX_FILE_BYTES, check_name
 from homeroom.core.errors import ContentError, MachineError, RefusedError
 
 TIMEOUT_S = 60.0
 BRANCH = "refs/heads/contribution/"
+MAX_PATCH, MAX_PATCH_FILES = 3 * 2**20, 20
 TRACKED = ("knowledge", "compositional_skills", "recipe.yaml", "exam.jsonl", "samples.decisions.jsonl")
 UNTRACKED = "out/\ncontributions/\n.homeroom/\n"
 
@@ -135,6 +137,45 @@ def patch_of(course: Path, commit: str) -> bytes:
     if not base or not _COMMIT.fullmatch(commit):
         raise ContentError("there is nothing to export", where=commit[:12])
     return _git(course, "format-patch", "--stdout", "--no-signature", "--no-renames", f"{base}..{commit}")
+
+
+def read_patch(course: Path, content: bytes) -> dict[str, str]:
+    """Return the files that a patch would leave in the course, name -> text; nothing is written but loose objects.
+
+    Raises:
+        ContentError: it is no patch, is too large, does not fit the course as it is, or changes anything but the plain
+            text of one leaf: a link, a mode, a binary, a file that is removed or lies elsewhere.
+    """
+    if len(content) > MAX_PATCH or b"\0" in content or b"GIT binary patch" in content:
+        raise ContentError("is too large for a contribution, or holds more than text")
+    head = open_repository(course)
+    with tempfile.TemporaryDirectory() as temporary:
+        env = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}
+        _git(course, "read-tree", head, env=env)
+        apply = ("apply", "--cached", "--whitespace=nowarn", "-")
+        if _git(course, *apply, env=env, stdin=content, check=False, code=True) != b"0":
+            hint = "It may be damaged, or made for another state of the course."
+            raise ContentError("does not fit this course", hint=hint)
+        raw = _git(course, "diff-index", "--cached", "--raw", "--no-renames", "-z", head, env=env)
+    found = raw.decode("utf-8", "surrogateescape").split("\0")[:-1]
+    changed = dict(zip(found[1::2], found[0::2], strict=True))
+    if not changed or len(changed) > MAX_PATCH_FILES or len({n.rpartition("/")[0] for n in changed}) > 1:
+        raise ContentError("changes nothing, or more than one topic")
+    return {name: _patched(course, name, about) for name, about in changed.items()}
+
+
+def _patched(course: Path, name: str, about: str) -> str:
+    """Return the text that a line of `diff-index --raw` names."""
+    before, mode, _, blob, what = about.lstrip(":").split(" ")
+    check_name(name)
+    if mode != "100644" or before not in ("000000", "100644") or what not in ("A", "M"):
+        raise ContentError("changes more than the text of files", where=name[:80])
+    if int(_git(course, "cat-file", "-s", blob)) > MAX_FILE_BYTES:
+        raise ContentError(f"larger than {MAX_FILE_BYTES:,} bytes", where=name[:80])
+    try:
+        return _git(course, "cat-file", "blob", blob).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ContentError("is not UTF-8", where=name[:80]) from None
 
 
 # -- git ---------------------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def write_contribution(course: Path, contribution: Contribution, changes: Mappin
     """
     folder = _folder(course, contribution.id)
     for name, text in changes.items():
-        _check_name(name)
+        check_name(name)
         if len(text.encode("utf-8", "surrogatepass")) > MAX_FILE_BYTES:
             raise ContentError(f"larger than {MAX_FILE_BYTES:,} bytes", where=name)
         place = folder / "files" / name
@@ -110,7 +110,7 @@ def read_contribution(course: Path, id: str) -> Contribution:
         raise ContentError(f"is of version {value.get('version')!r}, not {VERSION}", where=str(path))
     found = from_json(Contribution, value, where=str(path))
     for name in found.files:
-        _check_name(name)
+        check_name(name)
     return found
 
 
@@ -195,7 +195,12 @@ def _folder(course: Path, id: str) -> Path:
     return course / FOLDER / id
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse the name of a file that lies in no leaf, or leads out of the course.
+
+    Raises:
+        UsageError: saying which.
+    """
     parts = PurePosixPath(name).parts
     bad = not name.isprintable() or "\\" in name or name.startswith(("/", "-")) or name != "/".join(parts)
     if bad or ".." in parts or any(part.startswith(".") for part in parts) or len(name) > 500:

@@ -119,7 +119,7 @@ def _hash(path: Path) -> str:
 # -- the editor --------------------------------------------------------------------------------------------------------
 
 
-def _own(ask: Ask) -> tuple[CourseEntry, Draft, LeafForm]:
+def own_draft(ask: Ask) -> tuple[CourseEntry, Draft, LeafForm]:
     """Return a draft that this person may see: their own."""
     course = ask.desk.course(ask.path["course"])
     try:
@@ -133,7 +133,7 @@ def _own(ask: Ask) -> tuple[CourseEntry, Draft, LeafForm]:
 
 def editor(ask: Ask) -> Page:
     """Show the editor of a leaf."""
-    course, draft, form = _own(ask)
+    course, draft, form = own_draft(ask)
     draft, form = _take_teachers_draft(ask, draft, form)
     return _editor(ask, course, draft, form)
 
@@ -233,7 +233,7 @@ def _changed_meanwhile(course: CourseEntry, draft: Draft, form: LeafForm) -> lis
 
 def save(ask: Ask) -> Page | Go:
     """Save a draft, and do what a button of its form asks for."""
-    course, draft, old = _own(ask)
+    course, draft, old = own_draft(ask)
     form, extra = filled(old, ask.form), dict(draft.extra)
     version = int(ask.get("version")) if ask.get("version").isdecimal() else draft.version
     if version != draft.version:
@@ -242,7 +242,7 @@ def save(ask: Ask) -> Page | Go:
     try:
         draft = ask.desk.store.save_draft(draft.id, version=version, form=to_json(form), extra=extra)
     except Stale:
-        course, draft, old = _own(ask)
+        course, draft, old = own_draft(ask)
         return _conflict(ask, course, draft, old, form)
     if ask.is_part and not ask.get("do"):
         findings = checked(ask, course, form, str(extra.get("text", "")))
@@ -366,7 +366,7 @@ def _ask_model(ask: Ask, course: CourseEntry, question: str, extra: dict[str, An
 
 def add_document(ask: Ask) -> Go:
     """Take a document, and keep its text as the leaf's."""
-    course, draft, form = _own(ask)
+    course, draft, form = own_draft(ask)
     upload = ask.files.get("document")
     if upload is None or not upload.content:
         raise ContentError("no document was chosen", hint="Choose a file first.")
@@ -447,7 +447,7 @@ def _take_teachers_draft(ask: Ask, draft: Draft, form: LeafForm) -> tuple[Draft,
 
 def delete(ask: Ask) -> Go:
     """Throw a draft away."""
-    course, draft, _ = _own(ask)
+    course, draft, _ = own_draft(ask)
     ask.desk.store.remove_draft(draft.id)
     return Go(to=f"/courses/{course.id}", said=translator(ask.language)("The draft is gone."))
 
@@ -457,7 +457,7 @@ def delete(ask: Ask) -> Go:
 
 def before_submit(ask: Ask) -> Page:
     """Show what will be handed in, and ask for the sign-off."""
-    course, draft, form = _own(ask)
+    course, draft, form = own_draft(ask)
     text = str(draft.extra.get("text", ""))
     findings = checked(ask, course, form, text)
     return Page(
@@ -476,9 +476,14 @@ def before_submit(ask: Ask) -> Page:
     )
 
 
+def _why(ask: Ask, draft: Draft) -> str:
+    why = " ".join(ask.get("why").split())[:500]
+    return f"{why} (Brought from a file by {draft.extra['from']}.)".strip() if draft.extra.get("from") else why
+
+
 def submit(ask: Ask) -> Go:
     """Hand a leaf in for review."""
-    course, draft, form = _own(ask)
+    course, draft, form = own_draft(ask)
     if ask.get("signed") != "yes":
         raise RefusedError("tick that you have the right to hand it on", hint="Go back and tick the box.")
     text = str(draft.extra.get("text", ""))
@@ -511,7 +516,7 @@ def submit(ask: Ask) -> Go:
         who=ask.who.name,
         email=ask.who.email,
         signed_off=True,
-        why=" ".join(ask.get("why").split())[:500],
+        why=_why(ask, draft),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         problems=problems,
     )

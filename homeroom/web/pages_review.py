@@ -7,13 +7,12 @@ from typing import Any
 
 from homeroom.author.form import PLACE, LeafForm, form_of
 from homeroom.community import review
-from homeroom.community.repository import patch_of
 from homeroom.community.review import LICENCE_TERMS, Standing
 from homeroom.core.contributions import MAX_FILE_BYTES
 from homeroom.core.errors import ContentError, HomeroomError, RefusedError
 from homeroom.core.files import to_json
 from homeroom.web.alike import alike
-from homeroom.web.asked import Ask, File, Go, NotFound, Page
+from homeroom.web.asked import Ask, Go, NotFound, Page
 from homeroom.web.desk import CourseEntry
 from homeroom.web.pages_course import handed_in
 from homeroom.web.pages_trial import decided, tried, try_out
@@ -50,7 +49,7 @@ def _row(found: Standing) -> dict[str, Any]:
     return {"id": c.id, "title": c.title, "leaf": c.leaf, "who": c.who, "stand": found.stand, "since": found.since}
 
 
-def _named(ask: Ask) -> tuple[CourseEntry, Standing]:
+def handed_in_here(ask: Ask) -> tuple[CourseEntry, Standing]:
     """Return a contribution that this person may see: their own, or any for a maintainer."""
     course = ask.desk.course(ask.path["course"])
     if not re.fullmatch("[0-9a-f]{12}", ask.path["id"]):
@@ -66,8 +65,8 @@ def _named(ask: Ask) -> tuple[CourseEntry, Standing]:
 
 def contribution(ask: Ask) -> Page:
     """Show a contribution: where it stands, what it changes, and what it is like."""
-    course, found = _named(ask)
-    form = _form_in(course, found)
+    course, found = handed_in_here(ask)
+    form = form_in(course, found)
     difference = review.difference(course.folder, found)
     everything = handed_in(ask, course)
     ahead = [s for s in everything if s.stand == "waiting" and s.since < found.since]
@@ -89,7 +88,7 @@ def contribution(ask: Ask) -> Page:
     )
 
 
-def _form_in(course: CourseEntry, found: Standing) -> LeafForm | None:
+def form_in(course: CourseEntry, found: Standing) -> LeafForm | None:
     """Return the leaf as the contribution would have it, to read it as a form."""
     import tempfile
     from pathlib import Path
@@ -107,17 +106,17 @@ def _form_in(course: CourseEntry, found: Standing) -> LeafForm | None:
 
 def preview(ask: Ask) -> Go:
     """Let the teacher write a few samples from a contribution, for whoever decides to read."""
-    return try_out(ask, *_named(ask), "preview")
+    return try_out(ask, *handed_in_here(ask), "preview")
 
 
 def trial(ask: Ask) -> Go:
     """Teach a contribution alone to a fresh student in a small run, and show its answers before and after."""
-    return try_out(ask, *_named(ask), "trial")
+    return try_out(ask, *handed_in_here(ask), "trial")
 
 
 def approve(ask: Ask) -> Go:
     """Take a contribution into the course: exactly the state that was looked at."""
-    course, found = _named(ask)
+    course, found = handed_in_here(ask)
     note = ask.get("note")
     review.approve(
         course.folder, found.contribution.id, commit=ask.get("seen"), who=ask.who.name, email=ask.who.email, note=note
@@ -131,7 +130,7 @@ def approve(ask: Ask) -> Go:
 
 def want_changes(ask: Ask) -> Go:
     """Give a contribution back, with what should be different."""
-    course, found = _named(ask)
+    course, found = handed_in_here(ask)
     review.want_changes(course.folder, found.contribution.id, who=ask.who.name, note=ask.get("note"))
     ask.desk.store.note(ask.who.name, "asked for changes", f"{course.id} {found.contribution.id}")
     return Go(to=f"/courses/{course.id}/contributions", said=translator(ask.language)("Its author is told."))
@@ -139,7 +138,7 @@ def want_changes(ask: Ask) -> Go:
 
 def reject(ask: Ask) -> Go:
     """Decline a contribution, with the reason."""
-    course, found = _named(ask)
+    course, found = handed_in_here(ask)
     review.reject(course.folder, found.contribution.id, who=ask.who.name, note=ask.get("note"))
     decided(ask.desk, course, found)
     ask.desk.store.note(ask.who.name, "declined", f"{course.id} {found.contribution.id}")
@@ -148,8 +147,8 @@ def reject(ask: Ask) -> Go:
 
 def reopen(ask: Ask) -> Go:
     """Open one's own contribution again as a draft, to change it."""
-    course, found = _named(ask)
-    c, form = found.contribution, _form_in(course, found)
+    course, found = handed_in_here(ask)
+    c, form = found.contribution, form_in(course, found)
     if c.who != ask.who.name:
         raise RefusedError("only its author can change it")
     if found.stand not in ("new", "wanted", "waiting") or form is None or not PLACE.fullmatch(c.leaf):
@@ -169,7 +168,7 @@ def submit_correction(ask: Ask) -> Go:
     """Hand in a correction that was prepared, with the sign-off."""
     import dataclasses
 
-    course, found = _named(ask)
+    course, found = handed_in_here(ask)
     if ask.get("signed") != "yes":
         raise RefusedError("tick that you have the right to hand it on", hint="Go back and tick the box.")
     if found.stand != "new" or found.contribution.who != ask.who.name:
@@ -179,11 +178,3 @@ def submit_correction(ask: Ask) -> Go:
     ask.desk.store.note(ask.who.name, "handed in", f"{course.id} {signed.id}")
     said = translator(ask.language)("Thank you. It is handed in, and this page says where it stands.")
     return Go(to=f"/courses/{course.id}/contributions/{signed.id}", said=said)
-
-
-def patch(ask: Ask) -> File:
-    """Export a contribution, to carry it elsewhere."""
-    course, found = _named(ask)
-    if not found.commit:
-        raise NotFound("this was not handed in yet")
-    return File(content=patch_of(course.folder, found.commit), kind="text/plain", name=f"{found.contribution.id}.patch")

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from homeroom.web import pages_ask, pages_course, pages_draft, pages_people, pages_review, pages_runs, pages_samples
+from homeroom.web import (
+    pages_ask,
+    pages_course,
+    pages_draft,
+    pages_files,
+    pages_people,
+    pages_review,
+    pages_runs,
+    pages_samples,
+)
 from homeroom.web.asked import Ask
 from homeroom.web.openapi import describe
 
@@ -68,13 +77,17 @@ ROUTES: tuple[Place, ...] = (
     _get(_COURSE, pages_course.course),
     _get(f"{_COURSE}/leaves", pages_course.leaves),
     _get(f"{_COURSE}/leaf", pages_course.leaf),
+    _get(f"{_COURSE}/leaf/table", pages_files.leaf_table),
     # teaching something
     _get(f"{_COURSE}/teach", pages_draft.teach),
     _post(f"{_COURSE}/teach", pages_draft.begin),
+    _post(f"{_COURSE}/bring", pages_files.take_patch, takes_files=True),
     _post(f"{_COURSE}/improve", pages_draft.improve),
     _get(_DRAFT, pages_draft.editor),
     _post(f"{_DRAFT}/save", pages_draft.save),
     _post(f"{_DRAFT}/document", pages_draft.add_document, takes_files=True),
+    _get(f"{_DRAFT}/table", pages_files.draft_table),
+    _post(f"{_DRAFT}/table", pages_files.add_table, takes_files=True),
     _post(f"{_DRAFT}/delete", pages_draft.delete),
     _get(f"{_DRAFT}/submit", pages_draft.before_submit),
     _post(f"{_DRAFT}/submit", pages_draft.submit),
@@ -88,7 +101,8 @@ ROUTES: tuple[Place, ...] = (
     _post(f"{_HANDED}/reject", pages_review.reject, "maintainer"),
     _post(f"{_HANDED}/reopen", pages_review.reopen),
     _post(f"{_HANDED}/submit", pages_review.submit_correction),
-    _get(f"{_HANDED}/patch", pages_review.patch),
+    _get(f"{_HANDED}/patch", pages_files.save_patch),
+    _get(f"{_HANDED}/table", pages_files.contribution_table),
     # runs, samples, the report
     _get(f"{_COURSE}/runs", pages_runs.runs),
     _post(f"{_COURSE}/runs", pages_runs.start, "maintainer"),
