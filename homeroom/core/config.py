@@ -129,7 +129,7 @@ class Phase:
     lr: float = 3e-4
     method: Literal["full", "lora"] = "full"
     frozen_share: float = 0.5  # of the layers, from the bottom, that stay as they are; 0: all learn
-    blend: float = 0.95  # how far from the base to what was learned the student goes; less forgets less
+    blend: float = 1.0  # how far from the base to what was learned this phase goes; the dial looks for the best itself
     replay_share: float = 0.25  # of the tokens read: general prompts with the base's own answers, others in every pass
     soft_replay: bool = True  # of replay, learn how sure the base is of every word, not only its words
     lora_rank: int = 32
@@ -161,6 +161,7 @@ class Train:
 
     preset: Literal["flat", "lab-multiphase", "smoke"] = "flat"  # the phases, where none are written out
     phases: tuple[Phase, ...] = ()
+    keep: float = 0.95  # of what the base knew: the dial goes back towards the base for it; 0: as training left it
     seed: int = 0
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 
@@ -178,7 +179,7 @@ class Evaluate:
     retention_floor: float = 0.9  # of the base's score; below it the verdict is not "better"
     retention: Literal["short", "full"] = "full"  # 120 questions that decide; full: and 180 that are shown
     with_sources: bool = True  # ask the exam again with what a search in the documents finds
-    max_forgetting: float = 1.0  # share of what the base knew; above it the dial is turned, else the base is kept
+    max_forgetting: float = 1.0  # share of what the base knew; where the dial finds no less, the base is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ BEFORE = {"samples": SETTLED[:1], "dataset": SETTLED, "train": SETTLED, "report"
 RECORDED = ("documents", "facts", "exam", "samples")  # stages whose time is counted
 LEAST_TOKENS = 5_000  # of training, however late it is
 ANSWER_TOKENS = 30  # of one exam answer
+LOOKS, STEERING = 2, 40  # shares of the way that the dial tries, about, and questions of the exam that it asks at each
 
 
 def seconds_of(budget: str) -> float:
@@ -206,7 +207,9 @@ def exam_tokens(course: Course) -> int:
     settings = course.recipe.evaluate
     suites = ["general", "control", *(["more"] if settings.retention == "full" else [])]
     times = 5 if settings.with_sources else 3  # base, tuned, base with the passage; base and tuned with sources
-    return ANSWER_TOKENS * (times * final + 2 * sum(len(shipped(name)) for name in suites))
+    old = sum(len(shipped(name)) for name in suites)
+    looks = LOOKS * (old // 2 + STEERING) if course.recipe.train.keep else 0
+    return ANSWER_TOKENS * (times * final + 2 * old + looks)
 
 
 # -- rates -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from homeroom.core.errors import ContentError
 from homeroom.core.files import read_jsonl, write_json, write_jsonl, write_text
 from homeroom.core.types import Document, Message, Rejected, Sample, content_id
 from homeroom.pipeline.course import Course, digest_of, exam_of, own_training_tokens
-from homeroom.pipeline.gate import hold_gate, take_back
+from homeroom.pipeline.dial import turn_dial
 
 
 def make_dataset(course: Course, out: Path) -> dict[str, Any]:
@@ -49,7 +49,6 @@ def make_dataset(course: Course, out: Path) -> dict[str, Any]:
 
 def make_train(course: Course, out: Path) -> dict[str, Any]:
     """Tune the student, phase by phase."""
-    from homeroom.evaluate.exam import shipped
     from homeroom.train.phases import samples_for, train_phases
 
     course.rest()
@@ -59,17 +58,16 @@ def make_train(course: Course, out: Path) -> dict[str, Any]:
     for phase in course.recipe.train.phases:
         if phase not in phases:
             course.say(f"train: the course has no {phase.data}, so the phase {phase.name!r} is left out")
-    take_back(course.out / "refused", course.out / "model")
     results = train_phases(
         course.student(),
         data,
         config=dataclasses.replace(course.recipe.train, phases=phases or course.recipe.train.phases),
         out=course.out / "runs",
-        model_out=course.out / "model",
+        model_out=course.out / "trained",
         progress=course.progress,
     )
     write_json(out / "result.json", [dataclasses.asdict(r) for r in results])
-    turned = hold_gate(course, shipped("general")) if course.recipe.evaluate.max_forgetting < 1 else {}
+    turned = turn_dial(course, course.out / "trained", course.out / "model")
     return turned | {
         "tokens": sum(r.tokens for r in results),
         "steps": sum(r.steps for r in results),
