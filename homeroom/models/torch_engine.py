@@ -27,8 +27,6 @@ from homeroom.models.student import load_student, pick_device, use_cores
 BATCH = 16  # rows at once; more gain little on a CPU
 UNFINISHED = "\ufffd"  # what a tokenizer decodes the first bytes of a character to
 
-
-FITTING_TRIED = 5000  # likeliest tokens that are tried where an answer must have a form; mostly one of the first fits
 END = "\0"  # what `fits` is given at the end of an answer, to say whether it may end there
 
 
@@ -293,9 +291,10 @@ class TorchEngine:
     def _fitting(self, logits_BV: torch.Tensor, row: _Row, fits: Callable[[str], bool]) -> torch.Tensor:
         """Return the logits with all tokens but the likeliest that fits shut out."""
         now = self._text(row.answer)
-        for token in logits_BV[0].topk(min(FITTING_TRIED, logits_BV.shape[-1])).indices.tolist():
+        for token in logits_BV[0].argsort(descending=True).tolist():  # mostly one of the first fits
             whole = now + END if token in self._ends else self._text([*row.answer, token])
-            if whole != now and not whole.endswith(UNFINISHED) and fits(whole):
+            says_end = END in whole and token not in self._ends  # tokenizers have a token for that character too
+            if whole != now and not says_end and not whole.endswith(UNFINISHED) and fits(whole):
                 only = torch.full_like(logits_BV, -torch.inf)
                 only[0, token] = logits_BV[0, token]
                 return only

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from homeroom.core.errors import ContentError, HomeroomError, UsageError
-from homeroom.serve import jsonform
 from homeroom.serve.chat import Engine
 from homeroom.serve.requests import ApiError, AskRequest
 from homeroom.serve.retrieval import Cited
@@ -96,7 +95,7 @@ class Line:
 
 def needs_tokens(ask: AskRequest) -> bool:
     """Say whether a request asks for more than the pieces of an answer to a conversation."""
-    return ask.num_top is not None or ask.is_json or isinstance(ask.prompt, str)
+    return ask.num_top is not None or ask.form is not None or isinstance(ask.prompt, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,7 @@ class Completion:
         how = {"max_tokens": self._max_tokens, "temperature": ask.temperature, "top_p": ask.top_p, "seed": ask.seed}
         if not needs_tokens(ask):
             return self._engine.stream(ask.prompt, **how)
-        fits = jsonform.fits if ask.is_json else None
+        fits = ask.form.fits if ask.form else None
         return self._engine.tokens(ask.prompt, **how, num_top=ask.num_top, fits=fits)
 
     def _hand_over(self, item: Part | Exception | None) -> None:

@@ -1,7 +1,7 @@
 """The door of the server: what a client sent -> an `AskRequest`, or an error in the shape that OpenAI's clients know.
 
 Sizes are bounded before anything is parsed. Fields that we do not know are ignored, as clients expect; those that we
-know and cannot honour are refused, because an answer that silently ignores `n` or a JSON schema is a wrong answer.
+know and cannot honour are refused, because an answer that silently ignores `n` or half of a JSON schema is a wrong one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from homeroom.core.errors import ContentError
 from homeroom.core.types import Message
+from homeroom.serve.jsonform import Form, form_of
 
 MAX_BODY_BYTES = 2**20
 MAX_MESSAGES = 256
@@ -51,7 +53,7 @@ class AskRequest:
     is_stream: bool
     with_usage: bool  # at the end of a stream
     num_top: int | None = None  # log-probabilities: of how many of the likeliest tokens besides; None: none at all
-    is_json: bool = False  # the answer must be a JSON object
+    form: Form | None = None  # of JSON, that the answer must have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ def parse_request(body: bytes, *, is_chat: bool = True) -> AskRequest:
         is_stream=_flag(fields.get("stream"), "stream"),
         with_usage=_flag(options.get("include_usage") if isinstance(options, dict) else None, "stream_options"),
         num_top=_num_top(fields) if is_chat else _num_top_of_text(fields),
-        is_json=_is_json(fields.get("response_format")),
+        form=_form(fields.get("response_format")),
     )
 
 
@@ -143,12 +145,22 @@ def _num_top_of_text(fields: dict[str, Any]) -> int | None:
     return None if fields.get("logprobs") is None else int(_number(fields, "logprobs", 0, 0, MAX_TOP, whole=True))
 
 
-def _is_json(shape: Any) -> bool:
+def _form(shape: Any) -> Form | None:
     kind = shape.get("type") if isinstance(shape, dict) else None
-    if shape is not None and kind not in ("text", "json_object"):
-        limit = "response_format must be of the type text or json_object; JSON schemas are not supported."
+    if shape is None or kind == "text":
+        return None
+    if kind == "json_object":
+        return Form()
+    named = shape.get("json_schema") if kind == "json_schema" else None
+    if not isinstance(named, dict) or "schema" not in named:
+        limit = "response_format must be of the type text, json_object, or json_schema with json_schema.schema."
         raise ApiError(400, limit, param="response_format", code="unsupported_value")
-    return kind == "json_object"
+    try:
+        return form_of(named["schema"])
+    except ContentError as error:
+        where = f"{error.where}: " if error.where else ""
+        said = _text(f"The schema cannot be held to: {where}{error.message}."[:500], "response_format")
+        raise ApiError(400, said, param="response_format", code="unsupported_value") from None
 
 
 def _refuse_what_we_cannot(fields: dict[str, Any]) -> None:

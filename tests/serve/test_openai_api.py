@@ -6,6 +6,7 @@ import math
 import socket
 import threading
 import time
+from typing import Literal
 
 import httpx
 import pytest
@@ -22,6 +23,7 @@ from homeroom.serve.retrieval import Library
 from homeroom.serve.server import Served
 
 openai = pytest.importorskip("openai")
+pydantic = pytest.importorskip("pydantic")  # comes with it
 ASKED = [{"role": "user", "content": "What is the limit?"}]
 TEXT = "The gate opens at nine. The clerk at the north gate signs letters. The ferry leaves from Pell Slipway."
 
@@ -111,6 +113,39 @@ def test_an_answer_that_must_be_json_is_json_even_of_a_model_that_knows_nothing(
     assert text.lstrip().startswith("{")
     if answer.finish_reason == "stop":
         assert isinstance(json.loads(text), dict)
+
+
+def test_an_answer_follows_a_schema_even_of_a_model_that_knows_nothing(client):
+    schema = {
+        "type": "object",
+        "properties": {"place": {"enum": ["north gate", "Pell Slipway"]}, "open": {"type": "boolean"}},
+        "required": ["place", "open"],
+        "additionalProperties": False,
+    }
+    wanted = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema, "strict": True}}
+    for how in ({}, {"temperature": 1.2, "seed": 3}):
+        answer = client.chat.completions.create(
+            model="tuned", messages=ASKED, max_tokens=400, response_format=wanted, **how
+        ).choices[0]
+        assert answer.finish_reason == "stop"
+        found = json.loads(answer.message.content)
+        assert (found["place"] in ("north gate", "Pell Slipway"), type(found["open"])) == (True, bool)
+    schema["properties"]["open"] = {"type": "string", "pattern": "a*"}
+    with pytest.raises(openai.BadRequestError, match="#/properties/open: 'pattern' cannot be held to") as caught:
+        client.chat.completions.create(model="tuned", messages=ASKED, response_format=wanted)
+    assert caught.value.param == "response_format"
+
+
+def test_the_clients_own_parsing_gets_an_object_of_its_class(client):
+    class Visit(pydantic.BaseModel):
+        gate: Literal["north", "south"]
+        guests: Literal[1, 2] | None
+        ferries: list[bool] = pydantic.Field(max_length=3)
+
+    answer = client.chat.completions.parse(model="tuned", messages=ASKED, max_tokens=400, response_format=Visit)
+    message = answer.choices[0].message
+    assert isinstance(message.parsed, Visit)
+    assert message.parsed.gate in ("north", "south")
 
 
 def test_embeddings_come_as_numbers_and_as_the_client_asks_for_them(client):
