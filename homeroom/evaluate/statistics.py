@@ -21,6 +21,7 @@ Z80 = 0.8416212335729143  # one-sided: a power of 80 %
 EFFECT = 0.05  # that an exam should be able to show
 RESAMPLES = 10_000
 MIN_SOURCES = 10  # below, too few to draw from (a whole exam on one document): questions are drawn one by one
+_STUDENTS_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)  # tabled; Fisher's is too small
 _DRAWN = 1_000_000  # sources drawn at once, which bounds the memory to some tens of MB
 
 
@@ -116,14 +117,19 @@ def difference(
 
 
 def mean(
-    values: Sequence[float], *, sources: Sequence[str] | None = None, resamples: int = RESAMPLES, seed: int = 0
+    values: Sequence[float],
+    *,
+    sources: Sequence[str] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    bound: float = math.inf,
 ) -> Mean:
     """Return the mean of a measure that each question has, with an interval as `difference` gives it.
 
-    Fewer than two questions have an interval without ends, (-inf, inf).
+    Fewer than two questions have the widest interval, (-bound, bound); `bound` is the most that a value can be.
     """
     n = len(values)
-    low, high = _bootstrap(list(values), sources or [""] * n, resamples, seed, bound=math.inf)
+    low, high = _bootstrap(list(values), sources or [""] * n, resamples, seed, bound=bound)
     return Mean(n=n, mean=round(sum(values) / n, 4) if n else 0.0, ci95=(low, high))
 
 
@@ -191,6 +197,17 @@ def _bootstrap(
 
 def _wider(sources: int) -> float:
     """Return how much wider an interval over this many sources must be: by Student's t, and by n over n - 1."""
-    z, free = Z95, sources - 1
-    t = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)  # Fisher 1926
-    return t / z * math.sqrt(sources / free)
+    return students_t(sources - 1) / Z95 * math.sqrt(sources / (sources - 1))
+
+
+def students_t(free: int) -> float:
+    """Return the 97.5th percentile of Student's t with this many degrees of freedom.
+
+    Example:
+        >>> students_t(2), round(students_t(20), 3)
+        (4.303, 2.086)
+    """
+    if free <= len(_STUDENTS_T):
+        return _STUDENTS_T[free - 1]
+    z = Z95
+    return z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)  # Fisher 1926
