@@ -1,5 +1,4 @@
-"""Closed-book, retrieval only, tuned only, tuned with retrieval, in one table with intervals, over students that differ
-in their seed alone.
+"""Base, base with retrieval, tuned, tuned with retrieval: one table with intervals, over several seeds.
 
     python benchmarks/seeds.py COURSE MODEL [MODEL ...] --name insurance --work FOLDER [--answers FOLDER ...]
 

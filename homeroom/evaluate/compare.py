@@ -74,8 +74,10 @@ def compare_table(found: Mapping[str, Any]) -> str:
         change = f"{100 * row['difference']:+.1f} points"
         rows.append((row["title"], str(row["n"]), before, after, change, f"{low} to {high}", f"{row['p']:.3f}"))
     lines = [aligned(rows), ""]
-    better = sum(row["after"] for row in found["changed"])
-    lines.append(f"{better} questions right in {two} alone, {len(found['changed']) - better} in {one} alone.")
+    for row in found["rows"]:
+        here = [changed["after"] for changed in found["changed"] if changed["set"] == row["set"]]
+        if here:
+            lines.append(f"{row['title']}: {sum(here)} right in {two} alone, {len(here) - sum(here)} in {one} alone.")
     if found["left_out"]:
         lines.append(f"{found['left_out']} questions were asked in one of the runs only; they are left out.")
     lines.append("Two runs of one recipe with other seeds differ by some answers too: compare several of each.")

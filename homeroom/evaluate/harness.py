@@ -20,7 +20,7 @@ from homeroom.core.errors import ContentError, MachineError, UsageError
 from homeroom.evaluate.report import aligned
 from homeroom.evaluate.statistics import difference, rate
 
-INSTALL_HINT = "pip install 'homeroom[lm-eval]'"
+INSTALL_HINT = "pip install 'lm-eval[hf]'"  # no extra of ours: a part of it (chardet) is under the LGPL
 METRICS = ("acc_norm", "acc", "exact_match", "em")  # of one question, 0 or 1; the first that a task has counts
 MAX_TASKS = 50
 
@@ -50,7 +50,8 @@ def run_tasks(
     if not 0 < len(tasks) <= MAX_TASKS:
         raise UsageError(f"{len(tasks)} tasks were named; 1 to {MAX_TASKS} can be run at once")
     scored = {name: scores_of(path, tasks, include=include, limit=limit, chat=chat) for name, path in models.items()}
-    first, last = list(scored.values())[0], list(scored.values())[-1]
+    first, *_ = every = list(scored.values())
+    last = every[-1]
     rows = []
     for task in last:
         row: dict[str, Any] = {"task": task, "metric": last[task]["metric"]}
@@ -68,6 +69,8 @@ def scores_of(
 ) -> dict[str, dict[str, Any]]:
     """Return, by task, the metric and whether each question was answered right, by its place in the task."""
     simple_evaluate, TaskManager = _harness()
+    from homeroom.models.student import pick_device
+
     manager = TaskManager(include_path=str(include)) if include else TaskManager()
     unknown = [task for task in tasks if not manager.match_tasks([task])]
     if unknown:
@@ -82,6 +85,7 @@ def scores_of(
             tasks=list(tasks),
             task_manager=manager,
             limit=limit,
+            device=pick_device(),
             batch_size=8,
             apply_chat_template=chat,
             log_samples=True,

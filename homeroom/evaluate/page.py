@@ -11,6 +11,9 @@ direction to itself. A content security policy in the page forbids whatever esca
      "models":  {"base": {"name", "digest", "licence", "quantised": "4 bits"}, "tuned": {...}, "teacher": {...}},
      "funnel":  {"made": 912, "kept": 604, "rejected": {"a number is not in the source": 143, ...}},
      "taught":  {"facts": 62, "covered": 60, "samples": 604, "documents": 1},
+     "sources": [{"leaf", "author", "documents", "licence", "samples", "share"}],
+     "settings": [{"phase": "flat", "method": "full", "told": "lr 0.0003, tokens 160000"}],
+     "again":   {"command", "versions", "inputs": {"exam": "1f0a..."}},
      "stages":  [{"name": "generate", "seconds": 1057.0, "note": "21,499 tokens"}],
      "budget":  {"limit_s": 2700, "teacher_tokens": 21499, "train_tokens": 160000},
      "machine": "2 cores, 8 GiB"}
@@ -94,6 +97,7 @@ def _environment() -> Any:
         "count": lambda number: f"{number:,}" if isinstance(number, int) else number,
         "clock": clock,
         "short": _short,
+        "p_alone": lambda p: "<\u00a00.001" if p < 0.001 else f"{p:.3f}",
         "p": lambda p: "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}",
     }
     return environment

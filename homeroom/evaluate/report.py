@@ -182,7 +182,8 @@ def _verdict(report: Mapping[str, Any]) -> tuple[str, str]:
             if change["difference"]
             else ""
         )
-        return "worse", f"{moved}{kept}"
+        forgot = f"It forgets too much: it keeps {kept.removeprefix('It keeps ')}"
+        return "worse", f"{moved}{forgot}"
     if low > 0 and sure:
         return "better", f"The student answers {points} more of the exam right, more than chance explains. {kept}"
     if high < 0 and sure:

@@ -6,16 +6,16 @@ exam, dataset, train -> report
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from homeroom.core.contributions import read_contributions
 from homeroom.core.errors import ContentError
-from homeroom.core.files import read_jsonl, read_record
-from homeroom.core.types import Chunk, Question, Rejected
-from homeroom.pipeline.course import Course, digest_of, exam_of, facts_of, in_words, summary_of
+from homeroom.core.files import read_jsonl
+from homeroom.core.types import Chunk, Question
+from homeroom.pipeline.background import background
+from homeroom.pipeline.course import Course, exam_of
 
 
 def make_report(course: Course, out: Path) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def make_report(course: Course, out: Path) -> dict[str, Any]:
         **{name: Pupil(answer=engine.answer, logprob=engine.logprob) for name, engine in engines.items()},
         config=course.recipe.evaluate,
         out=out,
-        facts_about=_about(course, base),
+        facts_about=background(course, base),
         judge=open_judge(course.recipe),
         progress=course.progress,
     )
@@ -96,48 +96,3 @@ def _passages(course: Course, exam: Sequence[Question]) -> dict[str, str]:
         if text and question.kind != "rewrite":
             found[question.id] = text
     return found
-
-
-def _about(course: Course, base: Path) -> dict[str, Any]:
-    """Return what the report says of models, data, time and machine."""
-    from homeroom.models.machine import describe
-
-    rejected = read_jsonl(course.out / "samples" / "rejected.jsonl", Rejected)
-    made = summary_of(course, "samples")
-    stages = []
-    for stage in ("documents", "facts", "exam", "samples", "dataset", "train"):
-        record = read_record(course.out / stage)
-        if record:
-            stages.append({"name": stage, "seconds": record.seconds, "note": in_words(record.summary)})
-    machine, student = describe(), course.recipe.student.model
-    return {
-        "course": course.folder.resolve().name,
-        "title": ", ".join(leaf.path.rsplit("/", 1)[-1] for leaf in course.leaves[:3]),
-        "models": {
-            "base": {"name": student, "digest": digest_of(base), **facts_of(student)},
-            "tuned": {"name": "this course's student", "digest": digest_of(course.out / "model")},
-            "teacher": {"name": course.teacher_name, **facts_of(course.recipe.teacher.model)},
-        },
-        "funnel": {
-            "made": made.get("kept", 0) + made.get("rejected", 0),
-            "kept": made.get("kept", 0),
-            "rejected": dict(Counter(f"{r.check}: {_general(r.reason)}" for r in rejected).most_common(12)),
-        },
-        "taught": {
-            "facts": made.get("facts_known", 0),
-            "covered": made.get("facts_covered", 0),
-            "samples": made.get("kept", 0),
-            "documents": summary_of(course, "documents").get("documents", 0),
-        },
-        "stages": stages,
-        "budget": {
-            "limit_s": course.budget.get("seconds"),
-            "teacher_tokens": made.get("teacher_tokens", 0),
-            "train_tokens": summary_of(course, "train").get("tokens", 0),
-        },
-        "machine": f"{machine.cpus} cores, {machine.memory_gib:.0f} GiB, {machine.platform}",
-    }
-
-
-def _general(reason: str) -> str:
-    return reason.split(" is not in ")[-1] and ("not in the source" if " is not in " in reason else reason)

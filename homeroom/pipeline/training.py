@@ -40,7 +40,7 @@ def make_dataset(course: Course, out: Path) -> dict[str, Any]:
         mixed.samples,
         leaves=course.leaves,
         documents=read_jsonl(course.out / "documents" / "documents.jsonl", Document),
-        licences=_licences(course),
+        licences=licences_of(course),
         rejected=rejected,
     )
     write_text(out / "card.md", text)
@@ -101,7 +101,7 @@ def labelled_samples(course: Course, count: int) -> list[tuple[Sample, list[tupl
     return [(s, labelled(encode(s, tokenizer, eos_id=eos_id, max_tokens=2048), tokenizer)) for s in first]
 
 
-def _licences(course: Course) -> dict[str, str]:
+def licences_of(course: Course) -> dict[str, str]:
     """Return the licence that each leaf's attribution names, or that its qna.yaml gives for its documents."""
     from homeroom.taxonomy.attribution import parse_attribution, spdx
 

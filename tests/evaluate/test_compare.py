@@ -32,7 +32,7 @@ def test_what_both_were_asked_is_compared_question_by_question():
     assert (row["n"], row["first"]["correct"], row["second"]["correct"], row["difference"]) == (10, 2, 9, 0.7)
     assert row["ci95"][0] > 0
     assert len(found["changed"]) == 9
-    assert "8 questions right in two alone, 1 in one alone." in compare_table(found)
+    assert "exam, closed-book: 8 right in two alone, 1 in one alone." in compare_table(found)
 
 
 def test_sets_have_rows_of_their_own_with_sources_too():

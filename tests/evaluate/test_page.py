@@ -45,6 +45,22 @@ ABOUT = {
     "models": {"base": {"name": "SmolLM2", "digest": "b179", "licence": "Apache-2.0", "quantised": "4 bits"}},
     "funnel": {"made": 10, "kept": 6, "rejected": {"said before": 3, "too long": 1}},
     "taught": {"facts": 62, "covered": 60, "samples": 6, "documents": 1},
+    "sources": [
+        {
+            "leaf": "knowledge/claims",
+            "author": "ann",
+            "documents": "handbook.md",
+            "licence": "MIT",
+            "samples": 6,
+            "share": 0.75,
+        }
+    ],
+    "settings": [{"phase": "flat", "method": "full", "told": "lr 0.0003"}],
+    "again": {
+        "command": "homeroom run insurance -o train.seed=1",
+        "versions": "homeroom 0.1",
+        "inputs": {"exam": "1f0a"},
+    },
     "stages": [{"name": "train", "seconds": 966, "note": "160,000 tokens"}],
     "budget": {"limit_s": 2700, "teacher_tokens": 21499, "train_tokens": 160000},
 }
@@ -128,6 +144,10 @@ def test_the_page_tells_the_whole_story():
         "45 min",
         "16 min",
         "de-quantised from 4 bits",
+        "handbook.md",
+        "75.0\u202f%",
+        "homeroom run insurance -o train.seed=1",
+        "The exam: sha256 1f0a.",
     ):
         assert words in text
     assert "Source: “Nine weeks”" in text

@@ -74,6 +74,8 @@ def test_every_stage_leaves_its_folder_and_the_report_has_the_contracts_shape(ma
     assert set(report["closed_book"]["difference"]) >= {"ci95", "p"}
     page = (folder / "out" / "report" / "report.html").read_text(encoding="utf-8")
     assert "From when in the morning can I get in?" in page
+    assert f"homeroom run {folder.name} -o " in page  # how to do it again, whose words, under which licence
+    assert "the base itself" in page
     samples = read_jsonl(folder / "out" / "samples" / "samples.jsonl")
     document = read_jsonl(folder / "out" / "documents" / "documents.jsonl")[0]["text"].encode()
     for sample in samples:

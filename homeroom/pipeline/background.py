@@ -1,0 +1,140 @@
+"""What the report's page says besides the report: models, whose words were taught, data, settings, time, how to repeat.
+
+records of the stages, recipe, taxonomy -> the mapping that `evaluate/page.py` describes
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import re
+import shlex
+from collections import Counter
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import homeroom
+from homeroom.core.config import Recipe
+from homeroom.core.files import hash_file, read_jsonl, read_record
+from homeroom.core.types import Document, Rejected, Sample
+from homeroom.pipeline.course import Course, digest_of, facts_of, in_words, summary_of
+from homeroom.pipeline.training import licences_of
+
+NUMBERS = ("lr", "tokens", "epochs", "step_tokens", "replay_share", "frozen_share", "blend")
+PACKAGES = ("torch", "transformers")
+
+
+def background(course: Course, base: Path) -> dict[str, Any]:
+    """Return what the page says besides the report itself; see `evaluate/page.py`."""
+    from homeroom.models.machine import describe
+
+    rejected = read_jsonl(course.out / "samples" / "rejected.jsonl", Rejected)
+    made = summary_of(course, "samples")
+    stages = []
+    for stage in ("documents", "facts", "exam", "samples", "dataset", "train"):
+        record = read_record(course.out / stage)
+        if record:
+            stages.append({"name": stage, "seconds": record.seconds, "note": in_words(record.summary)})
+    machine, student = describe(), course.recipe.student.model
+    return {
+        "course": course.folder.resolve().name,
+        "title": ", ".join(leaf.path.rsplit("/", 1)[-1] for leaf in course.leaves[:3]),
+        "models": {
+            "base": {"name": student, "digest": digest_of(base), **facts_of(student)},
+            "tuned": {"name": "this course's student", "digest": digest_of(course.out / "model")},
+            "teacher": {"name": course.teacher_name, **facts_of(course.recipe.teacher.model)},
+        },
+        "funnel": {
+            "made": made.get("kept", 0) + made.get("rejected", 0),
+            "kept": made.get("kept", 0),
+            "rejected": dict(Counter(f"{r.check}: {_general(r.reason)}" for r in rejected).most_common(12)),
+        },
+        "taught": {
+            "facts": made.get("facts_known", 0),
+            "covered": made.get("facts_covered", 0),
+            "samples": made.get("kept", 0),
+            "documents": summary_of(course, "documents").get("documents", 0),
+        },
+        "sources": _sources(course),
+        "settings": _settings(course.recipe),
+        "again": _again(course),
+        "stages": stages,
+        "budget": {
+            "limit_s": course.budget.get("seconds"),
+            "teacher_tokens": made.get("teacher_tokens", 0),
+            "train_tokens": summary_of(course, "train").get("tokens", 0),
+        },
+        "machine": f"{machine.cpus} cores, {machine.memory_gib:.0f} GiB, {machine.platform}",
+    }
+
+
+def _general(reason: str) -> str:
+    """Return a reason without what differs from sample to sample, so that like reasons are counted together."""
+    reason = "not in the source" if " is not in " in reason else reason
+    return re.sub(r"\d+", "some", re.sub(r"'[^']*'|\"[^\"]*\"|“[^”]*”", "…", reason))
+
+
+def _sources(course: Course) -> list[dict[str, Any]]:
+    """Return for each leaf who wrote it, from which documents, under which licence, and how much was learned."""
+    samples, documents = course.out / "dataset" / "train.jsonl", course.out / "documents" / "documents.jsonl"
+    counts = Counter(s.leaf if s.kind != "replay" else "" for s in read_jsonl(samples, Sample))
+    names = {d.leaf: [] for d in read_jsonl(documents, Document)}
+    for document in read_jsonl(documents, Document):
+        names[document.leaf].append(document.name)
+    licences, total = licences_of(course), max(1, sum(counts.values()))
+    rows = [
+        {
+            "leaf": leaf.path,
+            "author": leaf.created_by,
+            "documents": ", ".join(names.get(leaf.path, ())),
+            "licence": licences.get(leaf.path, ""),
+            "samples": counts[leaf.path],
+            "share": counts[leaf.path] / total,
+        }
+        for leaf in course.leaves
+    ]
+    replay = {"leaf": "replay", "author": "the base itself", "documents": "general prompts that ship with Homeroom"}
+    return [*rows, {**replay, "licence": "Apache-2.0", "samples": counts[""], "share": counts[""] / total}]
+
+
+def _settings(recipe: Recipe) -> list[dict[str, Any]]:
+    """Return how each phase trained, in words."""
+    rows = []
+    for phase in recipe.train.phases:
+        told = ", ".join(f"{name} {getattr(phase, name):g}" for name in NUMBERS)
+        rows.append({"phase": phase.name, "method": phase.method, "told": told})
+    return rows
+
+
+def _again(course: Course) -> dict[str, Any]:
+    """Return what makes this run once more: the settings that differ from the defaults, and the versions."""
+    plain, mine = (_flat(dataclasses.asdict(recipe)) for recipe in (Recipe(), course.recipe))
+    options = [
+        f"-o {shlex.quote(f'{name}={_written(value)}')}" for name, value in mine.items() if plain.get(name) != value
+    ]
+    versions = [f"{name} {version(name)}" for name in PACKAGES if find_spec(name)]
+    return {
+        "command": " ".join(["homeroom run", course.folder.resolve().name, *options]),
+        "versions": ", ".join([f"homeroom {homeroom.__version__}", f"Python {platform.python_version()}", *versions]),
+        "inputs": {
+            name: hash_file(course.out / place)[:16]
+            for name, place in (("exam", "exam/final.jsonl"), ("training data", "dataset/train.jsonl"))
+            if (course.out / place).is_file()
+        },
+    }
+
+
+def _written(value: Any) -> str:
+    """Return a value as an option has it; a report is handed on, so no password of an address is in it."""
+    return re.sub(r"//[^/@]*@", "//", value) if isinstance(value, str) else json.dumps(value)
+
+
+def _flat(values: Any, name: str = "") -> dict[str, Any]:
+    if isinstance(values, list | tuple):
+        values = dict(enumerate(values))
+    if not isinstance(values, dict):
+        return {name: values}
+    return {k: v for key, value in values.items() for k, v in _flat(value, f"{name}.{key}".strip(".")).items()}
