@@ -17,7 +17,8 @@ from homeroom.core.types import Chunk, Fact, Question, Reply, Request, Sample, S
 from homeroom.documents.markdown import blocks
 from homeroom.generate import checks
 from homeroom.generate.answers import asked_detail
-from homeroom.generate.attribution import Embed
+from homeroom.generate.attribution import Embed, attributing
+from homeroom.generate.closeness import closeness
 from homeroom.generate.duplicates import duplicates
 from homeroom.generate.facts import clear_requests, fact_requests, read_facts, subject_of, weigh, without_twins
 from homeroom.generate.questions import QuestionChecks, question_request, read_questions
@@ -86,12 +87,12 @@ class Passages:
         others = [f for c in self.chunks if c.id not in own for f in read_facts(c, None)]
         return QuestionChecks(
             facts={f.id: f for f in facts},
-            all_facts=[*facts, *others],
             chunks={c.id: c for c in self.chunks},
             subjects=[self.subject],
             wording=self.wording,
             duplicate=self.duplicate,
-            embed=self.embed,
+            whose=attributing([*facts, *others], subjects=[self.subject], embed=self.embed),
+            near=closeness(self.embed, subjects=[self.subject]) if self.embed else None,
         )
 
     def _questions(self, facts: Sequence[Fact], judge: QuestionChecks, wave: int) -> list[tuple[Fact, str]]:
@@ -104,7 +105,7 @@ class Passages:
             if reply is not None:
                 drafts += [(fact, sample) for sample in read_questions(reply, fact, self.subject, "")]
         held = []
-        for (fact, sample), fault in zip(drafts, judge.faults([s for _, s in drafts]), strict=True):
+        for (fact, _), (sample, fault) in zip(drafts, judge.sifted([s for _, s in drafts]), strict=True):
             question = tidy(sample.messages[0].content)
             if fault or checks.is_polar(question):  # a quotation does not say yes or no
                 self.rejected[fault[0] if fault else "yes or no"] += 1

@@ -89,7 +89,12 @@ _A_THING = re.compile(
     r"|quickly))\b|" + checks.WHEN,
     re.IGNORECASE,
 )
-_NO_THING = re.compile(r"\bwhat (?:happens|happened|if|about)\b|\bwhat\b.*\b(?:do|mean|expect|happen)\?", re.IGNORECASE)
+_NO_THING = re.compile(
+    r"\bwhat (?:happens|happened|if|about)\b|\bwhat\b.*\b(?:do|mean|expect|happen|represent)\b(?: \w+){0,4}\?"
+    r"|\bwhat (?:should|can|do|must) (?:i|we|you|they) (?:say|do)\b"
+    r"|\bwhat (?:is|are|was|were) the (?:consequences?|effects?|results?|outcomes?)\b",
+    re.IGNORECASE,
+)
 _AMOUNT = re.compile(r"\bhow (?:long|many|much)\b", re.IGNORECASE)
 _CLOCK = re.compile(r"\d [ap]\.?m\b|\d:\d\d", re.IGNORECASE)
 _A_TIME = re.compile(checks.WHEN + r"|\b(?:what|which) (time|hour|day|date|month|season)\b", re.IGNORECASE)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from homeroom.core.types import Fact
 from homeroom.generate.checks import Fault, asks_for, content_words, numbers, tells
@@ -29,10 +29,18 @@ BLOCK = 1024  # questions that are compared at once
 CLOSE = 0.1  # how much nearer a rival may be in meaning when the words speak for the question's own fact
 
 
-def attribute(
-    pairs: Sequence[Pair], facts: Sequence[Fact], *, subjects: Sequence[str], embed: Embed | None
-) -> list[Fault | None]:
-    """Return a fault, or None, for each question.
+class Attributed(NamedTuple):
+    """What was found of one question."""
+
+    fault: Fault | None
+    likeness: float  # of the question and its own fact; 0 where there is no embedder
+
+
+Attribute = Callable[[Sequence[Pair]], list[Attributed]]
+
+
+def attributing(facts: Sequence[Fact], *, subjects: Sequence[str], embed: Embed | None) -> Attribute:
+    """Return a function that tells of questions, each with the fact it was asked about, whose they are.
 
     Args:
         facts: All facts of the leaves, the rivals.
@@ -42,18 +50,33 @@ def attribute(
     """
     known = _Facts(facts)
     by_words = _by_words(known, " ".join(subjects))
-    if embed is None or not pairs:
-        return [by_words(question, fact) for question, fact in pairs]
-    told_FD = embed([_without(f.statement, subjects) for f in facts])
-    faults: list[Fault | None] = []
-    for start in range(0, len(pairs), BLOCK):
-        some = pairs[start : start + BLOCK]
-        asked_QD = embed([_without(q, subjects) for q, _ in some])
-        for (question, fact), likeness_F in zip(some, asked_QD @ told_FD.T, strict=True):
-            own = float(likeness_F[known.place[fact.id]])
-            rival = known.best(question, fact, likeness_F, at_least=own - CLOSE)
-            faults.append(_verdict(own, rival, by_words(question, fact)))
-    return faults
+    if embed is None:
+        return lambda pairs: [Attributed(by_words(question, fact), 0.0) for question, fact in pairs]
+    told: list[np.ndarray] = []  # the vectors of the facts, once there is a question
+
+    def attributed(pairs: Sequence[Pair]) -> list[Attributed]:
+        if not pairs:
+            return []
+        if not told:
+            told.append(embed([without(f.statement, subjects) for f in facts]))
+        found: list[Attributed] = []
+        for start in range(0, len(pairs), BLOCK):
+            some = pairs[start : start + BLOCK]
+            asked_QD = embed([without(q, subjects) for q, _ in some])
+            for (question, fact), likeness_F in zip(some, asked_QD @ told[0].T, strict=True):
+                own = float(likeness_F[known.place[fact.id]])
+                rival = known.best(question, fact, likeness_F, at_least=own - CLOSE)
+                found.append(Attributed(_verdict(own, rival, by_words(question, fact)), own))
+        return found
+
+    return attributed
+
+
+def attribute(
+    pairs: Sequence[Pair], facts: Sequence[Fact], *, subjects: Sequence[str], embed: Embed | None
+) -> list[Fault | None]:
+    """Return a fault, or None, for each question: `attributing` for a single time."""
+    return [found.fault for found in attributing(facts, subjects=subjects, embed=embed)(pairs)]
 
 
 class _Facts:
@@ -119,7 +142,8 @@ def _bag(text: str) -> set[str]:
     return content_words(text) | numbers(text)
 
 
-def _without(text: str, subjects: Sequence[str]) -> str:
+def without(text: str, subjects: Sequence[str]) -> str:
+    """Return a text without the names of what the documents are about."""
     for subject in subjects:
         text = text.replace(subject, "")
     return text

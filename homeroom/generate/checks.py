@@ -10,6 +10,7 @@ All of it is code, so it costs microseconds and cannot be talked round:
     type        the question asks for the sort of thing that the fact tells
     example     it takes no words from the prompt's worked examples
     leak        the question does not already say all that the fact says (see `details.py`)
+    fit         it does not ask for something else than the fact tells (see `fit.py`, `closeness.py`)
     attribution the question speaks of this fact more than of any other (see `attribution.py`)
     support     every clause rests on a sentence of the passage (see `support.py`)
     duplicate   it was not asked in nearly the same words before, by a person or the teacher (see `duplicates.py`)

@@ -14,7 +14,7 @@ from homeroom.core.config import Exam
 from homeroom.core.types import Fact, Question, Reply, Request, Split, content_id
 from homeroom.core.words import words
 from homeroom.generate import checks
-from homeroom.generate.attribution import Embed, attribute
+from homeroom.generate.attribution import Embed, attributing
 from homeroom.generate.details import key_detail, leak_fault
 from homeroom.generate.duplicates import duplicates
 from homeroom.generate.prompts import fill, prompts, request
@@ -66,7 +66,7 @@ def read_exam(
         written: What a person wrote; its splits get nothing from the teacher, and its wording is not used again.
     """
     missing = [s for s in ("quiz", "dev", "final") if s not in {q.split for q in written}]
-    duplicate = duplicates()
+    duplicate, whose = duplicates(), attributing(all_facts, subjects=(), embed=embed)
     wording = checks.decontamination(written)
     out: list[Question] = []
     for (group, _), reply in zip(asks, replies, strict=True):
@@ -79,7 +79,7 @@ def read_exam(
                 checks.form_fault(text)
                 or checks.number_fault(text, fact.statement)
                 or leak_fault(text, fact)
-                or attribute([(text, fact)], all_facts, subjects=(), embed=embed)[0]
+                or whose([(text, fact)])[0].fault
                 or duplicate(text)
                 or wording(text)
                 or _says_the_key(text, key_detail(fact.statement))

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from homeroom.core.config import Samples
 from homeroom.core.types import Chunk, Fact, Leaf, Message, Question, Rejected, Sample, content_id
 from homeroom.generate import checks
-from homeroom.generate.attribution import Embed
+from homeroom.generate.attribution import Embed, attributing
+from homeroom.generate.closeness import closeness
 from homeroom.generate.drills import choices, drills
 from homeroom.generate.duplicates import duplicates
 from homeroom.generate.facts import subject_of
@@ -64,14 +65,15 @@ def knowledge_samples(
     by_id, chunk_of = {f.id: f for f in facts}, {c.id: c for c in chunks}
     told = list(dict.fromkeys(f.chunk for f in facts))
     wording, duplicate = checks.decontamination(exam), duplicates(written)
+    names = sorted(set(subjects.values()), key=len, reverse=True)
     judge = QuestionChecks(
         facts=by_id,
-        all_facts=all_facts,
         chunks=chunk_of,
-        subjects=sorted(set(subjects.values()), key=len, reverse=True),
+        subjects=names,
         wording=wording,
         duplicate=duplicate,
-        embed=embed,
+        whose=attributing(all_facts, subjects=names, embed=embed),
+        near=closeness(embed, subjects=names) if embed else None,
     )
     work = _Work(
         ask=ask,
@@ -141,7 +143,8 @@ class _Work:
             if reply is not None
             for draft in read_questions(reply, fact, self.subjects[fact.chunk], self.teacher, self.config.seed + wave)
         ]
-        self.keep(drafts, self.judge.faults(drafts))
+        sifted = self.judge.sifted(drafts)
+        self.keep([draft for draft, _ in sifted], [fault for _, fault in sifted])
 
     def keep(self, drafts: Sequence[Sample], faults: Sequence[checks.Fault | None]) -> None:
         """Put each draft with the samples, or with the rejected and the reason."""

@@ -25,6 +25,9 @@ _BOUND = re.compile(r"\bno (?:\w+er|more|less) than\b", re.IGNORECASE)
 _EXCEPTION = re.compile(r"\b(?:only|except|unless|if|but|because|unlike|either|or)\b", re.IGNORECASE)
 _VERBS = "is|are|was|were|can|may|must|will|should"
 _STATEMENT = re.compile(rf"(?P<who>[^,;:]{{3,80}}?) (?P<verb>{_VERBS}|does|do|did) (?P<no>not |never )?(?P<rest>.+)\.")
+_ANOTHER = re.compile(  # what a denial does not answer: whether there is something, whether it is needed
+    r"^(?:is|are|was|were) there\b|\b(?:necessary|required|needed|information|consider|request)\b", re.IGNORECASE
+)
 _SECOND = re.compile(rf";|, (?:and|so|though)\b|\b(?:{_VERBS})\b", re.IGNORECASE)  # a second statement
 _NO_SUBJECT = re.compile(
     r"\b(?:who|that|which|whose|where|no|nobody|nothing|none|neither|few|only)\b"
@@ -47,11 +50,11 @@ def yes_or_no(question: str, statement: str, *, subject: str = "") -> str:
     """
     last, known = last_sentence(question), content_words(subject)
     asked, told = content_words(last) - known, content_words(statement) - known
-    if not is_polar(question) or numbers(last) - numbers(statement):
-        return ""
+    if not is_polar(question) or numbers(last) - numbers(statement) or re.search(r"\bor\b", last):
+        return ""  # "for fish or newts?" is no question for yes or no
     if NEGATION.search(statement) and not _EXCEPTION.search(statement) and not NEGATION.search(last):
         things = content_words(" ".join(details(statement))) - known
-        if things and things <= asked:
+        if things and things <= asked and not _ANOTHER.search(last):
             return "No"  # it speaks of what the fact denies, in whatever words
     if asked - told:
         return ""

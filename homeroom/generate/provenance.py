@@ -26,6 +26,7 @@ QUESTION_CHECKS = (
     "example",
     "type",
     "leak",
+    "fit",
     "premise",
     "support",
     "duplicate",

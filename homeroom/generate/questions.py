@@ -12,13 +12,15 @@ from homeroom.core.types import Chunk, Fact, Message, Reply, Request, Sample, co
 from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.answers import answer
-from homeroom.generate.attribution import Embed, attribute
+from homeroom.generate.attribution import Attribute
+from homeroom.generate.closeness import CAREFUL, DROP, Closeness
 from homeroom.generate.details import details, leak_fault
 from homeroom.generate.duplicates import Seen
 from homeroom.generate.facts import topic_of
+from homeroom.generate.fit import fit_fault
 from homeroom.generate.polar import polar_fault
 from homeroom.generate.prompts import fill, prompts, request
-from homeroom.generate.steering import in_language_of, steering_fault
+from homeroom.generate.steering import in_language_of, steering_fault, tongue
 from homeroom.generate.support import premise_fault, sample_fault
 
 _NUMBERED = re.compile(r"^\s*\**(?:question\s*)?\d{1,2}\s*[.):]\**\s*(.+?)\s*$", re.IGNORECASE)
@@ -77,27 +79,40 @@ def question_sample(kind: str, question: str, answer: str, fact: Fact, teacher: 
     )
 
 
+def lead_of(sample: Sample, fact: Fact) -> str:
+    """Return the detail that stands in front of the fact in an answer, or ""."""
+    return sample.messages[-1].content.removesuffix(fact.statement).strip().removesuffix(".")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionChecks:
     """The cascade that a question must pass; what it has seen before, it remembers."""
 
     facts: Mapping[str, Fact]
-    all_facts: Sequence[Fact]
     chunks: Mapping[str, Chunk]
     subjects: Sequence[str]  # what the documents are about, the longest first
     wording: Check
     duplicate: Seen
-    embed: Embed | None
+    whose: Attribute
+    near: Closeness | None  # None: there is no embedder
 
-    def faults(self, drafts: Sequence[Sample]) -> list[checks.Fault | None]:
-        """Return what is wrong with each question, or None; what the cheap checks left goes to attribution together."""
-        found = [self._own_fault(d) for d in drafts]
-        left = [n for n, fault in enumerate(found) if fault is None]
+    def sifted(self, drafts: Sequence[Sample]) -> list[tuple[Sample, checks.Fault | None]]:
+        """Return each question with what is wrong with it, or None; what the cheap checks left is compared together.
+
+        A question that is not quite near its fact is answered with the fact alone, without a detail in front.
+        """
+        found = [(draft, self._own_fault(draft)) for draft in drafts]
+        left = [n for n, (_, fault) in enumerate(found) if fault is None]
         pairs = [(drafts[n].messages[0].content, self.facts[drafts[n].facts[0]]) for n in left]
-        for n, fault in zip(
-            left, attribute(pairs, self.all_facts, subjects=self.subjects, embed=self.embed), strict=True
-        ):
-            found[n] = fault
+        for n, (question, fact), whose in zip(left, pairs, self.whose(pairs), strict=True):
+            found[n] = (drafts[n], whose.fault)
+            if whose.fault is None and self.near is not None and tongue(question) in ("en", ""):
+                near = self.near(question, fact.statement, lead_of(drafts[n], fact), whose.likeness)
+                if near < DROP:
+                    found[n] = drafts[n], ("fit", f"is not near enough to its fact ({near:.2f})")
+                elif near < CAREFUL and not checks.is_polar(question):
+                    plain = question_sample(drafts[n].kind, question, fact.statement, fact, drafts[n].teacher)
+                    found[n] = replace(plain, seed=drafts[n].seed), None
         return found
 
     def _own_fault(self, draft: Sample) -> checks.Fault | None:
@@ -109,17 +124,21 @@ class QuestionChecks:
             or checks.number_fault(question, source)
             or checks.name_fault(question, set(words(f"{source} {chunk.text}")))
             or checks.example_fault(question, f"{source} {chunk.text}", _example_words())
-            or self._cannot_answer(question, fact)
+            or self._cannot_answer(draft, question, fact)
             or premise_fault(question, fact.statement)
             or sample_fault(draft, chunk)
             or self.repeats(question)
         )
 
-    def _cannot_answer(self, question: str, fact: Fact) -> checks.Fault | None:
-        subject = " ".join(self.subjects)
+    def _cannot_answer(self, draft: Sample, question: str, fact: Fact) -> checks.Fault | None:
+        subject, detail = " ".join(self.subjects), lead_of(draft, fact)
         if checks.is_polar(question):  # it may say all that the fact says: whether it is so is left to answer
             return polar_fault(question, fact.statement, subject=subject)
-        return leak_fault(question, fact, subject=subject) or checks.type_fault(question, fact)
+        return (
+            leak_fault(question, fact, subject=subject)
+            or checks.type_fault(question, fact)
+            or fit_fault(question, fact.statement, detail)
+        )
 
     def repeats(self, text: str, *, exact: bool = False) -> checks.Fault | None:
         """Return a fault if the text was there before, in the samples or in an exam."""

@@ -1,0 +1,121 @@
+"""Questions that are near their fact and yet ask for something else are found; those that ask for it pass."""
+
+import numpy as np
+import pytest
+
+from homeroom.core.types import Chunk, Fact
+from homeroom.generate import checks
+from homeroom.generate.attribution import attributing
+from homeroom.generate.closeness import CAREFUL, DROP, closeness
+from homeroom.generate.duplicates import duplicates
+from homeroom.generate.fit import fit_fault
+from homeroom.generate.questions import QuestionChecks, question_sample
+
+BESIDE = [  # question, fact, detail in front: all of places that no course of ours is about
+    ("How tall is a day ticket?", "A day ticket costs nine crowns.", "nine crowns"),
+    ("How long does the ticket last?", "A day ticket costs nine crowns.", "nine crowns"),
+    ("How often is the glass cleaned?", "The glass of each bed is cleaned by two boys.", "two boys"),
+    ("How are beds below 40 feet heated?", "A bed below 40 crowns is heated.", ""),
+    ("How many visitors are let in?", "A group of visitors pays 60 crowns.", "60 crowns"),
+    ("What is the minimum size of a pot?", "A pot may hold at most four litres.", "at most four litres"),
+    ("What is the maximum weight of a tree?", "A tree is moved only if it weighs more than 30 kilos.", "30 kilos"),
+    ("How long must I wait to bring a plant back?", "A plant is brought back within ten days.", "within ten days"),
+    ("Which house is open to dogs?", "The palm house is not open to dogs.", "the palm house"),
+    ("Which gate can I not use on Sundays?", "The north gate is used on Sundays.", "the north gate"),
+    ("When was the palm house last painted?", "The palm house is painted in May.", "in May"),
+    ("Which class is taught in the shed?", "Ida Moor teaches in the shed on Mondays.", "on Mondays"),
+    ("What is the role of the council?", "The council has seven members.", "seven members"),
+    ("The gardener is called Ida. Whom does she watch?", "The head gardener is Ida Moor.", "Ida Moor"),
+    ("Who opens on Sundays?", "The Fern gate opens on Sundays.", "The Fern gate"),
+    ("Who is in charge of the head gardener?", "The head gardener is Ida Moor.", "Ida Moor"),
+]
+ASKED = [
+    ("How much is a day ticket?", "A day ticket costs nine crowns.", "nine crowns"),
+    ("How high is the fee for a day ticket?", "A day ticket costs nine crowns.", "nine crowns"),
+    ("How long is a pass valid?", "A pass is valid until the end of May.", "until the end of May"),
+    ("How often is the glass cleaned?", "The glass is cleaned every second week.", "every second week"),
+    ("How many crowns does a group pay?", "A group of visitors pays 60 crowns.", "60 crowns"),
+    ("What is the maximum size of a pot?", "A pot may hold at most four litres.", "at most four litres"),
+    ("What is the most that I may take?", "Nobody may take more than two bulbs.", "two bulbs"),
+    ("From what weight on is a tree moved?", "A tree is moved only if it weighs more than 30 kilos.", "30 kilos"),
+    ("How soon must a plant come back?", "A plant is brought back within ten days.", "within ten days"),
+    ("Which house is closed to dogs?", "The palm house is not open to dogs.", "the palm house"),
+    ("When was the palm house built?", "The palm house was built in 1871.", "in 1871"),
+    ("Which day is the class in the shed?", "Ida Moor teaches in the shed on Mondays.", "on Mondays"),
+    ("How many people sit on the council?", "The council has seven members.", "seven members"),
+    ("Who is in charge of the gardens?", "The head gardener is Ida Moor.", "Ida Moor"),
+    ("Is the palm house tall?", "The palm house is a low one.", ""),
+]
+
+
+@pytest.mark.parametrize(("question", "statement", "detail"), BESIDE, ids=[b[0] for b in BESIDE])
+def test_a_question_beside_its_fact_is_found(question, statement, detail):
+    fault = fit_fault(question, statement, detail)
+    assert fault is not None
+    assert fault[0] == "fit"
+
+
+@pytest.mark.parametrize(("question", "statement", "detail"), ASKED, ids=[a[0] for a in ASKED])
+def test_a_question_for_what_the_fact_tells_passes(question, statement, detail):
+    assert fit_fault(question, statement, detail) is None
+
+
+# -- how near --------------------------------------------------------------------------------------------------------
+
+MEANINGS = {"ticket": 0, "tickets": 0, "pass": 0, "costs": 1, "price": 1, "crowns": 1, "storm": 2, "bring": 3}
+TOLD = "A ticket for the storm costs nine crowns."
+
+
+def embed(texts):
+    """Words with the same place in MEANINGS mean the same, all others nothing."""
+    rows = np.full((len(texts), 5), 0.01, dtype=np.float32)
+    for row, text in zip(rows, texts, strict=True):
+        for word in text.casefold().rstrip("?.").split():
+            row[MEANINGS.get(word, 4)] += 1
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_a_question_is_near_where_it_says_in_any_words_what_the_fact_says_beside_its_detail():
+    near = closeness(embed, subjects=["Fernfield"])
+    close = near("What is the price of a Fernfield pass in a storm?", TOLD, "nine crowns", 0.8)
+    far = near("Which of these do I bring?", TOLD, "nine crowns", 0.8)
+    assert far < close
+    assert near("", TOLD, "nine crowns", 0.8) == pytest.approx(0.8)
+    assert near("What is it?", "Nine.", "nine", 0.3) == pytest.approx(0.8)  # a fact that is all detail: half
+
+
+def test_words_are_embedded_once():
+    seen = []
+    near = closeness(lambda texts: (seen.extend(texts), embed(texts))[1], subjects=[])
+    for _ in range(3):
+        near("What is the price of a pass?", TOLD, "nine crowns", 0.5)
+    assert len(seen) == len(set(seen)) > 0
+
+
+@pytest.mark.parametrize(
+    ("value", "kept", "answer"),
+    [
+        (DROP - 0.01, False, ""),
+        (DROP + 0.01, True, "The office is in Nettle Lane."),
+        (CAREFUL + 0.01, True, "In Nettle Lane. The office is in Nettle Lane."),
+    ],
+)
+def test_far_questions_are_dropped_and_half_far_ones_answered_with_the_fact_alone(value, kept, answer):
+    text = "The office is in Nettle Lane."
+    chunk = Chunk(id="c", document="d", leaf="l", title="Guide", heading="", text=text, start=0, end=len(text))
+    fact = Fact(id="f", leaf="l", chunk="c", statement=text, quote=text, start=0, end=len(text))
+    judge = QuestionChecks(
+        facts={"f": fact},
+        chunks={"c": chunk},
+        subjects=(),
+        wording=checks.decontamination([]),
+        duplicate=duplicates(),
+        whose=attributing([fact], subjects=(), embed=None),
+        near=lambda question, statement, detail, likeness: value,
+    )
+    draft = question_sample("direct", "Where is the office?", f"In Nettle Lane. {text}", fact, "teacher")
+    [(sample, fault)] = judge.sifted([draft])
+    assert (fault is None) is kept
+    if kept:
+        assert sample.messages[-1].content == answer
+        assert sample.teacher == "teacher"
