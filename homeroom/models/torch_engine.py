@@ -24,7 +24,8 @@ from homeroom.core.types import Message
 from homeroom.models.rendering import prompt_tokens, text_tokens
 from homeroom.models.student import load_student, pick_device, use_cores
 
-BATCH = 16  # rows at once; more gain little on a CPU
+BATCH = 64  # rows at once at most: reading the weights once for 64 rows is half again as fast as for 16
+CACHE_GIB = 0.5  # of keys and values that the rows of a batch may need; long rows come fewer at once
 UNFINISHED = "\ufffd"  # what a tokenizer decodes the first bytes of a character to
 
 END = "\0"  # what `fits` is given at the end of an answer, to say whether it may end there
@@ -69,6 +70,7 @@ class TorchEngine:
         self.student = load_student(path, dtype=torch.bfloat16 if fast else torch.float32, device=device)
         self.context_tokens = self.student.context_tokens
         self.batch = batch
+        self._row_tokens = int(CACHE_GIB * 2**30 / _bytes_a_token(self.student.model))  # of all rows of a batch
         self._model = self.student.model
         self._ends = set(self.student.eos_ids)
 
@@ -95,7 +97,7 @@ class TorchEngine:
             for place, (messages, limit) in enumerate(zip(conversations, limits, strict=True))
         ]
         done = 0
-        for rows_B in _batches(rows, self.batch):
+        for rows_B in _batches(rows, self.batch, self._row_tokens):
             self._decode(rows_B)
             done += len(rows_B)
             if on_progress:
@@ -173,7 +175,7 @@ class TorchEngine:
                 raise ContentError(f"continuation {place + 1} is empty")
             pairs.append(_Row(place, self._prompt(messages, len(ids)), 0, ids))
         found = [0.0] * len(pairs)
-        for rows_B in _batches(pairs, self.batch):
+        for rows_B in _batches(pairs, self.batch, self._row_tokens):
             for row, value in zip(rows_B, self._score(rows_B), strict=True):
                 found[row.place] = value
         return found
@@ -324,11 +326,35 @@ class TorchEngine:
         return totals
 
 
-def _batches(rows: list[_Row], size: int) -> Iterator[list[_Row]]:
-    """Give rows in batches of like length, so that there is little padding; longest answers together too."""
+def _batches(rows: list[_Row], size: int, tokens: int) -> Iterator[list[_Row]]:
+    """Give rows in batches of like length, so that there is little padding; longest answers together too.
+
+    Args:
+        size: Rows of a batch at most.
+        tokens: Of a batch at most, padding and answers counted, save for a row that has more by itself.
+    """
     order = sorted(rows, key=lambda row: (row.limit, len(row.prompt) + len(row.answer), row.prompt))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
+    batch: list[_Row] = []
+    for row in order:
+        longest = max(_length(r) for r in [*batch, row])
+        if batch and (len(batch) == size or longest * (len(batch) + 1) > tokens):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _length(row: _Row) -> int:
+    return len(row.prompt) + max(row.limit, len(row.answer))
+
+
+def _bytes_a_token(model: Any) -> int:
+    """Return the bytes of keys and values that a model keeps for one token."""
+    config = model.config
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 2 * config.num_hidden_layers * heads * width * next(model.parameters()).element_size()
 
 
 def _sample(logits_BV: torch.Tensor, temperature: float, top_p: float, generator: torch.Generator) -> torch.Tensor:
