@@ -37,7 +37,8 @@ def background(course: Course, base: Path) -> dict[str, Any]:
     for stage in ("documents", "facts", "exam", "samples", "dataset", "train"):
         record = read_record(course.out / stage)
         if record:
-            stages.append({"name": stage, "seconds": record.seconds, "note": in_words(record.summary)})
+            way = f", {record.summary['dial']:.0%} of the way from the base" if "dial" in record.summary else ""
+            stages.append({"name": stage, "seconds": record.seconds, "note": in_words(record.summary) + way})
     machine, student = describe(), course.recipe.student.model
     return {
         "course": course.folder.resolve().name,

@@ -181,7 +181,13 @@ def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: 
         check_memory(model.config, phase, dtype=choice.name)
     longest = min(MAX_SAMPLE_TOKENS, student.context_tokens)
     encoded = encode_all(samples, student.tokenizer, eos_id=student.eos_ids[0], max_tokens=longest)
-    if phase.soft_replay:
+    packed = attention.can_pack(model.config, max(len(e.prefix) + len(e.ids) for e in encoded))
+    if phase.method == "lora":
+        lora.attach(model, lora.Shape.of(phase), seed=seed)
+    else:
+        freeze(model, phase.frozen_share)
+    weights = Weights(model, dtype=choice.dtype, weight_decay=phase.weight_decay)
+    if phase.soft_replay:  # in the arithmetic of the run
         replay = [n for n, sample in enumerate(encoded) if sample.replay]
         for n, soft in zip(replay, with_soft_targets(model, [encoded[n] for n in replay]), strict=True):
             encoded[n] = soft
@@ -193,12 +199,6 @@ def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: 
         replay_share=phase.replay_share,
         seed=seed,
     )
-    packed = attention.can_pack(model.config, max(len(e.prefix) + len(e.ids) for e in encoded))
-    if phase.method == "lora":
-        lora.attach(model, lora.Shape.of(phase), seed=seed)
-    else:
-        freeze(model, phase.frozen_share)
-    weights = Weights(model, dtype=choice.dtype, weight_decay=phase.weight_decay)
     cursor = load_checkpoint(out / "checkpoints", weights, hash_value([made_from, choice.name]))
     _drop_lines_after(out / METRICS, cursor.step)
     if packed:

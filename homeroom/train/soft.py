@@ -12,7 +12,7 @@ forgetting (Li and Hoiem, arXiv 1606.09282).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ import torch
 
 from homeroom.train.template import Encoded
 
+BATCH = 16  # samples of like length that are read together
 TOP = 128  # likeliest tokens that are kept of a distribution; what they hold is made 1 again
 
 
@@ -34,15 +35,35 @@ class Soft:
 
 @torch.no_grad()
 def with_soft_targets(model: Any, samples: Sequence[Encoded]) -> list[Encoded]:
-    """Return the samples with what `model`, the base, expects at each of their tokens, all of which are now learned."""
+    """Return the samples with what `model`, the base, expects at each of their tokens, all of which are now learned.
+
+    Args:
+        model: In the arithmetic that the run computes in, so that a student that is still its base is right to the bit.
+    """
     whole = [replace(sample, learn=(False,) + (True,) * (len(sample.ids) - 1)) for sample in samples]
-    return [replace(sample, soft=_soft(model, sample)) for sample in whole]
+    order = sorted(range(len(whole)), key=lambda n: _length(whole[n]))
+    found: list[Encoded] = list(whole)
+    for start in range(0, len(order), BATCH):
+        places = order[start : start + BATCH]
+        for n, soft in zip(places, _soft(model, [whole[n] for n in places]), strict=True):
+            found[n] = replace(whole[n], soft=soft)
+    return found
 
 
-def _soft(model: Any, sample: Encoded) -> Soft:
-    ids = torch.tensor([sample.prefix + sample.ids], device=model.device)
-    learned = torch.tensor((False,) * len(sample.prefix) + sample.learn, device=model.device)
-    logits_NV = model(input_ids=ids, use_cache=False).logits[0, :-1][learned[1:]].float()
-    probs_NK, ids_NK = logits_NV.softmax(-1).topk(min(TOP, logits_NV.shape[-1]), dim=-1)
-    probs_NK = probs_NK / probs_NK.sum(-1, keepdim=True)
-    return Soft(ids_NK=ids_NK.cpu(), probs_NK=probs_NK.cpu(), entropy=float(-torch.xlogy(probs_NK, probs_NK).sum()))
+def _soft(model: Any, samples: Sequence[Encoded]) -> Iterator[Soft]:
+    """Read samples together, padded on the right: what stands after a token does not change what is expected there."""
+    longest = max(map(_length, samples))
+    scale = 1.0 / getattr(model.config, "logits_scaling", 1.0)  # Granite divides its logits
+    rows = [[*s.prefix, *s.ids] + [0] * (longest - _length(s)) for s in samples]
+    hidden_BTD = model.base_model(input_ids=torch.tensor(rows, device=model.device), use_cache=False).last_hidden_state
+    for sample, hidden_TD in zip(samples, hidden_BTD, strict=True):
+        first = len(sample.prefix)
+        logits_NV = model.get_output_embeddings()(hidden_TD[first : first + len(sample.ids) - 1]).float() * scale
+        top_NK, ids_NK = logits_NV.topk(min(TOP, logits_NV.shape[-1]), dim=-1)
+        probs_NK = top_NK.softmax(-1)
+        entropy = float(-torch.xlogy(probs_NK, probs_NK).sum())
+        yield Soft(ids_NK=ids_NK.cpu(), probs_NK=probs_NK.cpu(), entropy=entropy)
+
+
+def _length(sample: Encoded) -> int:
+    return len(sample.prefix) + len(sample.ids)
