@@ -65,7 +65,7 @@ class Page:
 
     def _send(self, data):
         length = len(data)
-        size = bytes([0x80 | length]) if length < 126 else bytes([0x80 | 126]) + struct.pack(">H", length)
+        size = bytes([0x80 | length]) if length < 126 else bytes([0x80 | 127]) + struct.pack(">Q", length)
         mask = secrets.token_bytes(4)
         self.socket.sendall(b"\x81" + size + mask + bytes(c ^ mask[i % 4] for i, c in enumerate(data)))
 
@@ -99,8 +99,8 @@ def chromium(folder):
         with urllib.request.urlopen(f"http://{address}/json", timeout=20) as listed:
             target = next(t for t in json.load(listed) if t["type"] == "page")
         page = Page(target["webSocketDebuggerUrl"])
-        yield page
-        page.socket.close()
+        with contextlib.closing(page.socket):
+            yield page
     finally:
         process.kill()
         process.wait()

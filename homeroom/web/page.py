@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from homeroom.web.asked import Ask, Page
-from homeroom.web.translate import LANGUAGES, translator
+from homeroom.web.translate import LANGUAGES, sayer, translator
 
 _HERE = Path(__file__).parent
 
@@ -25,6 +25,7 @@ def render(ask: Ask, page: Page) -> str:
         .get_template(page.template)
         .render(
             _=translator(ask.language),
+            say=sayer(ask.language),
             language=ask.language,
             languages=LANGUAGES,
             person=ask.person,
@@ -40,7 +41,7 @@ def render(ask: Ask, page: Page) -> str:
 
 def part(template: str, language: str, **values: Any) -> Markup:
     """Return a part of a page that many requests share."""
-    return Markup(_environment().get_template(template).render(_=translator(language), **values))
+    return Markup(_environment().get_template(template).render(_=translator(language), say=sayer(language), **values))
 
 
 @cache

@@ -23,7 +23,8 @@ def ask_page(ask: Ask) -> Page:
     course = ask.desk.course(ask.path["course"])
     is_taught = has_tuned(course.folder)
     values = {"course": course, "question": ask.query.get("question", "")[:MAX_QUESTION], "answers": {}, "sources": []}
-    return Page(template="ask.html", values=values | {"has_tuned": is_taught, "wrong": "", "is_teaching": _busy(ask)})
+    values |= {"has_tuned": is_taught, "wrong": "", "hint": "", "is_teaching": _busy(ask)}
+    return Page(template="ask.html", values=values)
 
 
 def _busy(ask: Ask) -> bool:
@@ -36,12 +37,14 @@ def asked(ask: Ask) -> Page:
     is_taught = has_tuned(course.folder)
     answers: dict[str, str] = {}
     wrong = "" if question else "Ask something first."
+    hint = ""
     if question:
         try:
             answers = ask.desk.answers.ask(course.folder, question)
         except MachineError as error:
-            wrong = f"{error.message}. {error.hint}"
-    values = {"course": course, "question": question, "answers": answers, "has_tuned": is_taught, "wrong": wrong}
+            wrong, hint = error.message, error.hint
+    values = {"course": course, "question": question, "answers": answers, "has_tuned": is_taught}
+    values |= {"wrong": wrong, "hint": hint}
     values |= {"sources": _sources(ask, course, question) if answers else [], "is_teaching": _busy(ask)}
     return Page(template="ask_part.html" if ask.is_part else "ask.html", values=values)
 

@@ -36,7 +36,7 @@ from homeroom.web.alike import alike
 from homeroom.web.asked import Ask, Go, NotFound, Page
 from homeroom.web.desk import CourseEntry
 from homeroom.web.store import Draft, Stale
-from homeroom.web.translate import translator
+from homeroom.web.translate import sayer, translator
 
 MAX_DOCUMENT = 900_000  # bytes of text that a leaf's document may have
 MAX_PASSAGE = 2_500  # characters of one paragraph that is shown to be taken
@@ -177,13 +177,13 @@ def checked(ask: Ask, course: CourseEntry, form: LeafForm, text: str) -> list[Fi
 
 
 def _shown(ask: Ask, findings: list[Finding]) -> list[dict[str, Any]]:
-    translate = translator(ask.language)
+    translate, say = translator(ask.language), sayer(ask.language)
     return [
         {
             "field": f.field,
             "section": f.section,
             "severity": f.severity,
-            "text": translate(f.text, **f.values),
+            "text": say(translate(f.text, **f.values)),
             "is_empty": f.text in EMPTY.values() or "are needed" in f.text,  # to do, rather than wrong
         }
         for f in findings

@@ -1,16 +1,19 @@
 """Words in the reader's language: gettext catalogues (`locale/<language>.po`), read as they are, with no build step.
 
 English is written in the code. A text that a catalogue lacks stays English; a test keeps the catalogues complete.
+What goes wrong is said by every part of Homeroom, so its messages have a catalogue of their own (`errors.de.po`).
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 LANGUAGES = {"en": "English", "de": "Deutsch"}
+_KNOWN = (*LANGUAGES, *(f"errors.{name}" for name in LANGUAGES))
 _FOLDER = Path(__file__).parent / "locale"
 
 
@@ -18,7 +21,7 @@ _FOLDER = Path(__file__).parent / "locale"
 def catalogue(language: str) -> dict[str, str]:
     """Return English -> the language's text; `{}` for English."""
     path = _FOLDER / f"{language}.po"
-    return read_po(path.read_text(encoding="utf-8")) if language in LANGUAGES and path.is_file() else {}
+    return read_po(path.read_text(encoding="utf-8")) if language in _KNOWN and path.is_file() else {}
 
 
 def read_po(text: str) -> dict[str, str]:
@@ -53,6 +56,42 @@ def translator(language: str) -> Callable[..., str]:
         return found % values if values else found
 
     return translate
+
+
+def sayer(language: str) -> Callable[[str], str]:
+    """Return a function from a whole message of ours in English, values and all, to the language.
+
+    Errors are made where nobody knows the reader, with their values in them, so a message is recognised by its words;
+    one that no pattern knows (what another program said) stays as it is.
+
+    Example:
+        >>> sayer("de")("too many tries: wait 4 s")
+        'zu viele Versuche: warten Sie 4 s'
+    """
+    words, plain, patterns = catalogue(language), catalogue(f"errors.{language}"), _patterns(language)
+
+    def say(text: str) -> str:
+        known = plain.get(text) or words.get(text)
+        if known or not text or len(text) > 2_000:
+            return known or text
+        for pattern, said in patterns:
+            if found := pattern.fullmatch(text):
+                return said % found.groupdict()
+        return text
+
+    return say
+
+
+@cache
+def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
+    """Return the messages with values, those with the most words of their own first."""
+    found = []
+    for text, said in catalogue(f"errors.{language}").items():
+        parts = re.split(r"%\((\w+)\)s", text)
+        if len(parts) > 1:
+            pattern = "".join(re.escape(p) if n % 2 == 0 else f"(?P<{p}>.{{1,400}}?)" for n, p in enumerate(parts))
+            found.append((sum(map(len, parts[::2])), re.compile(pattern, re.S), said))
+    return [(pattern, said) for _, pattern, said in sorted(found, key=lambda f: -f[0])]
 
 
 def choose(wanted: str, accepted: str) -> str:

@@ -9,7 +9,7 @@ one course knows no other, and says of one that is there just what it says of on
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -118,14 +118,18 @@ async def _chat(desk: Desk, key: Key, request: Request) -> Response:
         return JSONResponse(json.loads(first), status_code=status)
 
     async def lines() -> AsyncIterator[str]:
-        yield first
-        async for _, line in answer:
-            yield line
+        try:
+            yield first
+            async for _, line in answer:
+                yield line
+        finally:  # the client went away, or all is said
+            with anyio.CancelScope(shield=True):
+                await answer.aclose()
 
     return StreamingResponse(lines(), media_type="text/event-stream")
 
 
-async def _relayed(desk: Desk, url: str, sent: dict[str, Any], name: str) -> AsyncIterator[tuple[int, str]]:
+async def _relayed(desk: Desk, url: str, sent: dict[str, Any], name: str) -> AsyncGenerator[tuple[int, str], None]:
     """Yield the child's answer: whole, or line by line as it comes; a client that goes away ends its work."""
     client = httpx.AsyncClient(base_url=url, timeout=ANSWER_S, trust_env=False)
     begun = False
@@ -144,9 +148,9 @@ async def _relayed(desk: Desk, url: str, sent: dict[str, Any], name: str) -> Asy
         body = json.dumps(ApiError(503, f"The model gave no whole answer ({type(error).__name__}).").body())
         yield (200, f"data: {body}\n\ndata: [DONE]\n\n") if begun else (503, body)
     finally:
-        desk.answers.give_back()
         with anyio.CancelScope(shield=True):
             await client.aclose()
+        desk.answers.give_back()
 
 
 def _named(value: Any, name: str) -> Any:

@@ -62,6 +62,7 @@ def test_the_official_client_lists_asks_and_streams(at, desk, people):
             client.chat.completions.create(model=other, **ASK)
         assert "is not here" in str(refused.value)
     assert desk.answers.num_lent == 0
+    client.close()
 
 
 def test_a_stream_comes_as_it_is_said_and_a_client_that_leaves_gives_the_model_back(at, desk, people):

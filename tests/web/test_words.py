@@ -12,7 +12,7 @@ from homeroom.author import form
 from homeroom.community.review import LICENCE_TERMS
 from homeroom.taxonomy import tree_page
 from homeroom.web import page
-from homeroom.web.translate import LANGUAGES, catalogue, read_po, translator
+from homeroom.web.translate import LANGUAGES, catalogue, read_po, sayer, translator
 
 WEB = Path(page.__file__).parent
 VALUE = re.compile(r"%\((\w+)\)s")
@@ -52,6 +52,60 @@ def test_every_text_is_in_every_language_with_the_same_values(language):
     for text, said in words.items():
         assert sorted(VALUE.findall(text)) == sorted(VALUE.findall(said)), text
         assert translator(language)(text, **dict.fromkeys(VALUE.findall(text), "x"))
+
+
+DOCUMENTS = ("formats", "package", "child", "pdf", "word", "text", "opendocument", "slides", "epub")
+SAID_BY = (  # what may go wrong while somebody uses the page
+    "web/[!s]*.py",
+    "community/*.py",
+    "jobs/*.py",
+    "core/contributions.py",
+    "author/[ceft]*.py",
+    *(f"documents/{name}.py" for name in DOCUMENTS),
+)
+ERRORS = ("Usage", "Content", "Machine", "Refused", "Stage", "Login", "Homeroom")
+
+
+def errors():
+    """Return the message and hint of every error that the page can meet, "7" in place of each value."""
+    found = set()
+    for path in (p for pattern in SAID_BY for p in sorted(WEB.parent.glob(pattern))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func).rpartition(".")[2].removesuffix("Error").removeprefix("_")
+                if name in (*ERRORS, "NotFound", "Stale", "Conflict", "fault"):
+                    found |= {in_words(a) for a in node.args[:1]}
+                    found |= {in_words(k.value) for k in node.keywords if k.arg == "hint"}
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("hint", "reason"):
+                found.add(in_words(node.value))
+    return {text for text in found if text.strip("7 ")}
+
+
+def in_words(node):
+    if isinstance(node, ast.IfExp):
+        return in_words(node.body)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(v.value if isinstance(v, ast.Constant) else "7" for v in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "en"])
+def test_every_error_that_the_page_can_meet_is_said_in_every_language(language):
+    wanted, say = errors(), sayer(language)
+    assert len(wanted) > 150
+    same = {"pip install homeroom[documents]", "7: 7"}
+    assert not sorted(text for text in wanted - same if say(text) == text)
+    for text, said in catalogue(f"errors.{language}").items():
+        assert sorted(VALUE.findall(text)) == sorted(VALUE.findall(said)), text
+    sources = "".join(p.read_text(encoding="utf-8") for p in sorted(WEB.parent.rglob("*.py")))
+    sources = re.sub(r'"\s*\n?\s*f?"', "", sources).replace('\\"', '"')
+    parts = {max(re.split(r"%\(\w+\)s", text), key=len) for text in catalogue(f"errors.{language}")}
+    assert not sorted(part for part in parts if part.split(".")[0] not in sources), "nobody says this any more"
+    assert sorted(say("is damaged: a.xml is not XML (b)").split()) == sorted(
+        ["ist", "beschädigt:", "a.xml", "ist", "kein", "XML", "(b)"]
+    )
+    assert say("x" * 100_000) == "x" * 100_000
+    assert say("what another program said") == "what another program said"
 
 
 def test_a_catalogue_is_a_gettext_catalogue():
