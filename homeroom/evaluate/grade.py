@@ -18,7 +18,7 @@ from homeroom.core.types import Message, Question, Score
 from homeroom.core.words import MAX_CHARACTERS, find, is_number, words
 from homeroom.evaluate.checks import CHECKS, strip_lead_in
 from homeroom.evaluate.choices import LETTERS, picks, right_choice
-from homeroom.evaluate.guards import affirmed, hedge
+from homeroom.evaluate.guards import affirmed, example, hedge
 
 YES_NO = frozenset({"yes", "no"})
 _YES_OR_NO = re.compile(r"\b(?:yes\s*(?:/|or)\s*no|no\s*(?:/|or)\s*yes)\b", re.IGNORECASE)
@@ -113,7 +113,7 @@ def _missed(question: Question, answer: str, *, guarded: bool) -> str:
         meant = affirmed(list(found.values()), said, asked)
         if not meant:
             return f"denies {_quoted(found)}"
-        hedges = [hedge(a, said, named) for a in meant]
+        hedges = [hedge(a, said, named) or (len(groups) == 1 and example(a, answer)) or "" for a in meant]
         if all(hedges):
             return hedges[0]
     return ""

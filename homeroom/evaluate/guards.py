@@ -6,6 +6,7 @@
                           "5 weeks, 9 weeks and 12 weeks"   hedged: two other numbers of the unit
                           "9 weeks, or 63 days"             right: another unit
                           "9 weeks; storms have 3 weeks"    right: one other number, about something else
+    must [["black"]]      "various forms, including white, gray and black"    an example among others
 
 Numbers that the question or any part of `must` names are never held against an answer. All texts are lists from
 `words()`.
@@ -13,15 +14,18 @@ Numbers that the question or any part of `must` names are never held against an 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from homeroom.core.words import find, is_number
+from homeroom.core.words import find, is_number, words
 
+MAX_LOOKED_AT = 4_000  # characters of an answer in which examples are looked for
 MAX_PLACES = 50  # looked at, so that a flood of one number is graded in no time
 
 _DENIALS = ("not", "never")
 _SMALL = frozenset("a an the at before by for from in of on to until within".split())  # noqa: SIM905
 _JOINERS = frozenset({"or", "to", "through", "and"})  # between two numbers of one statement: "9 or 12 weeks"
+_EXAMPLES = re.compile(r"\b(?:including|such as)\b[^.;!?\n]*", re.IGNORECASE)
 _CLOCK = frozenset({"am", "pm", "oclock"})  # "from 7:30 to 4 pm" is opening hours, not a hedge
 
 
@@ -67,6 +71,21 @@ def hedge(alternative: Sequence[str], said: Sequence[str], named: set[str]) -> s
             (_in_a_row(start, len(alternative), said, named) if bare else "") or _of_unit(unit, start + at, said, named)
         )
     return "" if "" in reasons else reasons[0]
+
+
+def example(alternative: Sequence[str], answer: str) -> str:
+    """Return why an alternative is only named as one example of three or more, wherever it stands, or "".
+
+    Args:
+        alternative: What was found in the answer.
+        answer: As it was given: its commas tell the examples apart.
+    """
+    lists = [match.group() for match in _EXAMPLES.finditer(answer[:MAX_LOOKED_AT])]
+    named = [found for found in lists if find(alternative, words(found))]
+    if not named or find(alternative, words(_EXAMPLES.sub(" ; ", answer[:MAX_LOOKED_AT]))):
+        return ""
+    many = all(len(re.findall(r",|\band\b|\bor\b", found)) >= 2 for found in named)
+    return f'names "{" ".join(alternative)}" as one example of several' if many else ""
 
 
 def _of_unit(unit: str, at: int, said: Sequence[str], named: set[str]) -> str:

@@ -370,3 +370,18 @@ def test_no_answer_is_made_to_be_slow(flood):
     for check in ("valid_json", "markdown_table", "csv"):
         grade(ask(check=check), (flood * 20_000)[:20_000])
     assert time.process_time() - start < 6
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("It is found in various forms, including white, gray and black. It is dark gray.", False),
+        ("Many colours, such as red, white, black or brown", False),
+        ("Black, including its dust, its ash and its smoke.", True),
+        ("It has several names, including black gold.", True),
+        ("There are many, including white, gray and black. Coal is black.", True),
+    ],
+)
+def test_an_answer_that_is_only_one_example_of_several_is_no_answer(answer, right):
+    question = Question(id="q", question="What colour is coal?", must=(("black",),))
+    assert grade(question, answer).correct is right
