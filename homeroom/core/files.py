@@ -19,7 +19,7 @@ import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from homeroom.core.errors import ContentError, MachineError, RefusedError
 
@@ -164,7 +164,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _write_parts(path: Path, parts: Iterable[str]) -> None:
-    """Write texts one after the other into one file, atomically.
+    """Write texts one after the other into one file, atomically."""
+    with _part_of(path) as file:
+        file.writelines(parts)
+
+
+@contextlib.contextmanager
+def _part_of(path: Path) -> Iterator[TextIO]:
+    """Yield a file that becomes `path` when the block ends, and is gone after an error.
 
     Raises:
         MachineError: the disk is full; what was there before is still there, and nothing half is left.
@@ -172,8 +179,8 @@ def _write_parts(path: Path, parts: Iterable[str]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.writelines(parts)
+        with temporary.open("w+", encoding="utf-8") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -214,6 +221,32 @@ def read_json(path: Path) -> Any:
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """Write one JSON object a line, atomically."""
     _write_parts(path, (json.dumps(to_json(row), ensure_ascii=False) + "\n" for row in rows))
+
+
+class Rows:
+    """Values that go to a file one by one, and can be read back before it is finished."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def add(self, row: Any) -> None:
+        """Write one value as a line."""
+        self._file.write(json.dumps(to_json(row), ensure_ascii=False) + "\n")
+
+    def read(self, kind: type[T] = dict) -> Iterator[T]:
+        """Yield what was added so far; nothing may be added until the last one was drawn."""
+        self._file.flush()
+        self._file.seek(0)
+        for line in self._file:
+            value = json.loads(line)
+            yield value if kind is dict else from_json(kind, value)
+
+
+@contextlib.contextmanager
+def jsonl_rows(path: Path) -> Iterator[Rows]:
+    """Yield a place for values, one a line; the file is there, whole, when the block ends without an error."""
+    with _part_of(path) as file:
+        yield Rows(file)
 
 
 def read_jsonl(path: Path, kind: type[T] = dict) -> list[T]:

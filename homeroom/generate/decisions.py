@@ -10,13 +10,14 @@ next generation does not make it again; a rejected one is thrown out by the chec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from homeroom.core.files import hash_file, read_jsonl
 from homeroom.core.types import Rejected, Sample, content_id
+from homeroom.generate.sifted import Item
 
 FILE = "samples.decisions.jsonl"
 
@@ -73,23 +74,28 @@ def hash_decisions(course: Path) -> dict[str, str]:
     return {"decisions": hash_file(path)} if path.is_file() else {}
 
 
-def decided(
-    samples: Sequence[Sample], rejected: Sequence[Rejected], decisions: dict[str, Decision], *, leaves: Iterable[str]
-) -> tuple[list[Sample], list[Rejected]]:
-    """Return samples and rejected ones as people decided; decisions about leaves that are gone are passed over."""
-    known, kept, thrown = set(leaves), [], list(rejected)
-    used: set[str] = set()
-    for sample in samples:
-        decision = decisions.get(key_of(sample))
+def decided(items: Iterable[Item], decisions: dict[str, Decision], *, leaves: Iterable[str]) -> Iterator[Item]:
+    """Yield samples and rejected ones as people decided; decisions about leaves that are gone are passed over.
+
+    What people threw out comes last.
+    """
+    known, used, thrown = set(leaves), set[str](), list[Rejected]()
+    taken = {key for key, d in decisions.items() if d.what != "reject"}
+    for item in items:
+        if isinstance(item, Rejected):
+            if key_of(item.sample) not in taken:
+                yield item
+            continue
+        decision = decisions.get(key_of(item)) if decisions else None
         if decision is None:
-            kept.append(sample)
+            yield item
         elif decision.what == "reject":
-            thrown.append(Rejected(sample=sample, check="person", reason=decision.reason or "a person said no"))
+            reason = decision.reason or "a person said no"
+            thrown.append(Rejected(sample=item, check="person", reason=reason))
         elif decision.key not in used and decision.sample is not None:
             used.add(decision.key)
-            kept.append(decision.sample)
+            yield decision.sample
     for key, decision in decisions.items():
         if key not in used and decision.what != "reject" and decision.sample and decision.sample.leaf in known:
-            kept.append(decision.sample)
-    taken = {key for key, d in decisions.items() if d.what != "reject"}
-    return kept, [r for r in thrown if r.check == "person" or key_of(r.sample) not in taken]
+            yield decision.sample
+    yield from thrown

@@ -1,15 +1,19 @@
-"""Samples that need no teacher: a sentence to complete, right or wrong, a choice among like details."""
+"""Samples that need no teacher: a sentence to complete, right or wrong, a choice among like details, two in one."""
 
 from __future__ import annotations
 
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
-from homeroom.core.types import Fact, Sample, content_id
+from homeroom.core.sentences import sentences
+from homeroom.core.types import Chunk, Fact, Sample, content_id
 from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.answers import answer
+from homeroom.generate.checks import names
 from homeroom.generate.details import alike, detail_spans
 from homeroom.generate.polar import turned
 from homeroom.generate.questions import question_sample
@@ -135,10 +139,13 @@ def _inverted(statement: str) -> str:
 
 
 def choices(
-    samples: Sequence[Sample], facts: Sequence[Fact], all_facts: Sequence[Fact], subjects: Mapping[str, str]
+    asked: Mapping[str, str], facts: Sequence[Fact], all_facts: Sequence[Fact], subjects: Mapping[str, str]
 ) -> Iterator[Sample]:
-    """Yield a question with lettered choices for each fact with a kept question and two like details elsewhere."""
-    asked = {s.facts[0]: s.messages[0].content for s in reversed(samples) if s.kind == "direct"}
+    """Yield a question with lettered choices for each fact with a kept question and two like details elsewhere.
+
+    Args:
+        asked: Id of a fact -> its question.
+    """
     for fact in facts:
         spans = detail_spans(fact.statement)
         others = list(dict.fromkeys(_like(fact, spans[-1], all_facts, subjects.get(fact.chunk, "")))) if spans else []
@@ -148,3 +155,31 @@ def choices(
             listed = "\n".join(f"{letter}) {choice}" for letter, choice in zip("ABCD", choices, strict=False))
             answer = f"{'ABCD'[choices.index(own)]}) {own}"
             yield question_sample("choice", f"{asked[fact.id]}\n\n{listed}", answer, fact)
+
+
+def composed(asked: Mapping[str, str], facts: Sequence[Fact], chunks: Mapping[str, Chunk]) -> Iterator[Sample]:
+    """Yield two questions in one for each fact and the one that follows it in its passage, answered with both.
+
+    Args:
+        asked: Id of a fact -> a question about it that passed; facts without one are passed over.
+    """
+    in_order = sorted((f for f in facts if f.id in asked), key=lambda f: (f.chunk, f.start, f.end))
+    for one, other in pairwise(in_order):
+        first, second = asked[one.id], asked[other.id]
+        if one.chunk != other.chunk or one.end > other.start or max(len(sentences(q)) for q in (first, second)) > 1:
+            continue
+        chunk = chunks[one.chunk]
+        text = chunk.text.encode()[one.start - chunk.start : other.end - chunk.start].decode()
+        if len(sentences(text)) > 2:
+            continue  # another fact stands between them
+        second = second if names(f"So {second.split()[0]}") - _ASKING else second[0].lower() + second[1:]
+        made = question_sample("composed", f"{first} And {second}", f"{one.statement} {other.statement}", one)
+        yield replace(made, facts=(one.id, other.id), quote=text, end=other.end)
+
+
+_ASKING = frozenset(
+    """
+    what which who whom whose where when why how in on at by for from to if is are do does can may must will a an the
+    under after before with during about within
+    """.split()  # noqa: SIM905
+)

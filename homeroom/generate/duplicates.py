@@ -4,17 +4,24 @@ Texts are sets of words and pairs of neighbouring words. Two are near-duplicates
 (`NEAR`, Jaccard). Candidates are found by MinHash: sets that are much alike have most of their smallest hash values in
 common, so it is enough to look up a few groups of them ("bands"), and then to compare exactly. Source: Broder,
 "On the resemblance and containment of documents" (1997).
+
+What is remembered lies in a temporary database of SQLite, which stays in memory while it is small (`CACHE_KIB`) and is
+gone with the check: a hundred thousand texts would otherwise take 300 MB.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import sqlite3
+import weakref
 import zlib
 from array import array
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
+from homeroom.core.errors import MachineError
 from homeroom.core.words import words
 from homeroom.generate.checks import Fault
 
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 
 NEAR = 0.9  # of all words and pairs of two texts, both have
 BANDS, ROWS = 12, 3  # of hash values; sets that share 90 % are missed once in six million times
+CACHE_KIB = 8_000
 
 
 class Seen(Protocol):
@@ -38,31 +46,57 @@ def duplicates(known: Iterable[str] = ()) -> Seen:
 
     A number more or less is a difference, however long the text: "within 5 days" and "within 6 days" are two texts.
     """
-    seen: set[tuple[str, ...]] = set()
-    sets: list[array[int]] = []
-    bands: dict[bytes, list[int]] = {}
+    database = _memory()
 
     def fault(text: str, *, exact: bool = False) -> Fault | None:
-        own = words(text)
-        key = tuple(own)
-        if key in seen:
-            return "duplicate", "the same words again"
-        seen.add(key)
-        if exact:
-            return None
-        marks = _marks(own)
-        keys = _bands(marks)
-        near = {n for k in keys for n in bands.get(k, ())}
-        if any(_alike(marks, sets[n]) for n in sorted(near)):
-            return "duplicate", "nearly the same words again"
-        for k in keys:
-            bands.setdefault(k, []).append(len(sets))
-        sets.append(marks)
-        return None
+        try:
+            return _look_up(database, words(text), is_exact=exact)
+        except sqlite3.OperationalError as error:
+            hint = "Free some space in the folder for temporary files (TMPDIR), and give the same command again."
+            raise MachineError(f"no room to remember what was said before ({error})", hint=hint) from None
 
+    weakref.finalize(fault, database.close)
     for text in known:
         fault(text)
     return fault
+
+
+def _memory() -> sqlite3.Connection:
+    """Return an empty temporary database: texts, the sets of those that can be near another, and where they agree."""
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    for line in (
+        f"PRAGMA cache_size = -{CACHE_KIB}",
+        "PRAGMA journal_mode = OFF",
+        "PRAGMA synchronous = OFF",
+        "CREATE TABLE texts (hash INTEGER PRIMARY KEY)",
+        "CREATE TABLE sets (number INTEGER PRIMARY KEY, marks BLOB NOT NULL)",
+        "CREATE TABLE bands (key INTEGER, number INTEGER, PRIMARY KEY (key, number)) WITHOUT ROWID",
+        "BEGIN",  # never ended: transactions of one statement take twice as long
+    ):
+        database.execute(line)
+    return database
+
+
+def _look_up(database: sqlite3.Connection, own: list[str], *, is_exact: bool) -> Fault | None:
+    """Return a fault where these words, or nearly these, were there before; else remember them."""
+    digest = hashlib.blake2b("\n".join(own).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    same = int.from_bytes(digest, "big", signed=True)
+    if not database.execute("INSERT OR IGNORE INTO texts VALUES (?)", (same,)).rowcount:
+        return "duplicate", "the same words again"
+    if is_exact:
+        return None
+    marks = _marks(own)
+    keys = _bands(marks)
+    places = ",".join("?" * len(keys))
+    near = database.execute(
+        f"SELECT marks FROM sets WHERE number IN (SELECT number FROM bands WHERE key IN ({places}))", keys
+    )
+    if any(_alike(marks, array("Q", other)) for (other,) in near):
+        return "duplicate", "nearly the same words again"
+    if keys:
+        number = database.execute("INSERT INTO sets (marks) VALUES (?)", (marks.tobytes(),)).lastrowid
+        database.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", [(key, number) for key in keys])
+    return None
 
 
 def _marks(own: list[str]) -> array[int]:
@@ -72,7 +106,7 @@ def _marks(own: list[str]) -> array[int]:
     return array("Q", sorted(plain | pairs))
 
 
-def _bands(marks: array[int]) -> list[bytes]:
+def _bands(marks: array[int]) -> list[int]:
     """Return for each band a key that two sets have in common when its smallest hash values are the same."""
     import numpy as np
 
@@ -80,7 +114,8 @@ def _bands(marks: array[int]) -> list[bytes]:
         return []  # two or three words: only the same words are the same
     factors_H, marks_M = _factors(), np.frombuffer(marks, dtype=np.uint64)
     smallest_H = (factors_H[:, None] * marks_M[None, :] >> np.uint64(32)).min(axis=1)  # multiply-shift, wraps at 64 bit
-    return [bytes([n]) + smallest_H[n * ROWS : (n + 1) * ROWS].tobytes() for n in range(BANDS)]
+    keys = [bytes([n]) + smallest_H[n * ROWS : (n + 1) * ROWS].tobytes() for n in range(BANDS)]
+    return [int.from_bytes(hashlib.blake2b(k, digest_size=8).digest(), "big", signed=True) for k in keys]
 
 
 @functools.cache

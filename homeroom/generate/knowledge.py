@@ -13,7 +13,7 @@ Mecklenburg et al. (arXiv 2404.00213).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from homeroom.core.config import Samples
@@ -21,16 +21,18 @@ from homeroom.core.types import Chunk, Fact, Leaf, Message, Question, Rejected, 
 from homeroom.generate import checks
 from homeroom.generate.attribution import Embed, attributing
 from homeroom.generate.closeness import closeness
-from homeroom.generate.drills import choices, drills
+from homeroom.generate.drills import choices, composed, drills
 from homeroom.generate.duplicates import duplicates
 from homeroom.generate.facts import subject_of
 from homeroom.generate.judge import claim_request, says_yes
-from homeroom.generate.questions import QuestionChecks, question_request, read_questions
-from homeroom.generate.sifted import Ask, Sifted, Took, nobody
+from homeroom.generate.questions import QuestionChecks, lead_of, question_request, read_questions
+from homeroom.generate.sifted import Ask, Item
 from homeroom.generate.steering import without_steering
 from homeroom.generate.support import doubtful, sample_fault
 from homeroom.generate.texts import read_rewrite, rewrite_request, text_fault, text_sample
 
+BLOCK = 512  # facts that are asked about before their samples are passed on: more would only fill memory
+Checked = tuple[Sample, checks.Fault | None]
 REWRITE_SHARE = 0.15  # of the tokens that are left, at most, goes into one wave of retellings
 
 
@@ -45,10 +47,9 @@ def knowledge_samples(
     teacher: str,
     embed: Embed | None = None,
     wanted: Mapping[str, int] | None = None,
-    written: Sequence[str] = (),
-    took: Took = nobody,
-) -> Sifted:
-    """Let the teacher write samples of facts, check each, and add those that need no teacher.
+    written: Iterable[str] = (),
+) -> Iterator[Item]:
+    """Let the teacher write samples of facts, check each, and add those that need no teacher; yield them as they pass.
 
     Args:
         facts: The ones to be taught, most important first.
@@ -58,8 +59,7 @@ def knowledge_samples(
         teacher: Identity of the model, for the samples' origin.
         embed: Sentences -> vectors, for attribution; without it words alone are compared.
         wanted: Id of a fact -> accepted questions that it is to have, where that is not `config.questions`.
-        written: Questions that people wrote; they are samples already.
-        took: Told of each sample, and whether it passed.
+        written: Questions that there are samples of already.
     """
     subjects = _subjects(chunks)
     by_id, chunk_of = {f.id: f for f in facts}, {c.id: c for c in chunks}
@@ -84,23 +84,23 @@ def knowledge_samples(
         subjects=subjects,
         judge=judge,
         wanted=wanted or {},
-        took=took,
     )
     for wave in range(max(config.manners, config.rewrites)):
         if wave < config.manners:
-            work.ask_about_facts(wave)
+            yield from work.ask_about_facts(wave)
         if wave < config.rewrites:
-            work.tell_again(told, wave)
-    drilled = [d for f in facts for d in drills(f, all_facts, subjects.get(f.chunk, ""))]
-    work.keep(
-        drilled,
-        [judge.repeats(d.messages[0].content, exact=True) or sample_fault(d, chunk_of[d.chunk]) for d in drilled],
-    )
-    passages = [
-        text_sample("passage", without_steering(chunk_of[c].text), chunk_of[c]) for c in told
-    ]  # the words that are taught
-    samples = (*work.samples, *passages, *choices(work.samples, facts, all_facts, subjects))
-    return Sifted(samples=samples, rejected=tuple(work.rejected))
+            yield from work.tell_again(told, wave)
+    for fact in facts:
+        for drill in drills(fact, all_facts, subjects.get(fact.chunk, "")):
+            fault = judge.repeats(drill.messages[0].content, exact=True) or sample_fault(drill, chunk_of[drill.chunk])
+            yield from work.pass_on([(drill, fault)])
+    asked = {fact: question for fact, (question, _) in work.first.items()}
+    for both in composed(asked, facts, chunk_of):
+        fault = judge.repeats(both.messages[0].content, exact=True) or sample_fault(both, chunk_of[both.chunk])
+        yield from work.pass_on([(both, fault)])
+    for chunk in told:  # the words that are taught
+        yield text_sample("passage", without_steering(chunk_of[chunk].text), chunk_of[chunk])
+    yield from choices(asked, facts, all_facts, subjects)
 
 
 def _subjects(chunks: Sequence[Chunk]) -> dict[str, str]:
@@ -122,17 +122,20 @@ class _Work:
     subjects: Mapping[str, str]  # id of a chunk -> what its document is about
     judge: QuestionChecks
     wanted: Mapping[str, int] = field(default_factory=dict)  # questions of facts that need less than others
-    samples: list[Sample] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    took: Took = nobody
+    have: Counter[str] = field(default_factory=Counter)  # questions that were kept of each fact
+    first: dict[str, tuple[str, bool]] = field(default_factory=dict)  # that is answered with a detail first, if any is
 
-    def ask_about_facts(self, wave: int) -> None:
+    def ask_about_facts(self, wave: int) -> Iterator[Item]:
         """Ask about every fact that has too few questions, those with the fewest first."""
-        have = Counter(s.facts[0] for s in self.samples if s.kind == "direct")
+        have = Counter(self.have)
         wanted = sorted(
             (f for f in self.facts.values() if have[f.id] < self.wanted.get(f.id, self.config.questions)),
             key=lambda f: have[f.id],
         )
+        for start in range(0, len(wanted), BLOCK):
+            yield from self._ask_about(wanted[start : start + BLOCK], wave)
+
+    def _ask_about(self, wanted: Sequence[Fact], wave: int) -> Iterator[Item]:
         requests = [
             question_request(f, self.chunks[f.chunk], self.subjects[f.chunk], wave=wave, config=self.config)
             for f in wanted
@@ -143,19 +146,26 @@ class _Work:
             if reply is not None
             for draft in read_questions(reply, fact, self.subjects[fact.chunk], self.teacher, self.config.seed + wave)
         ]
-        sifted = self.judge.sifted(drafts)
-        self.keep([draft for draft, _ in sifted], [fault for _, fault in sifted])
+        yield from self.pass_on(self.judge.sifted(drafts))
 
-    def keep(self, drafts: Sequence[Sample], faults: Sequence[checks.Fault | None]) -> None:
-        """Put each draft with the samples, or with the rejected and the reason."""
-        for draft, fault in zip(drafts, faults, strict=True):
-            self.took(draft, is_kept=not fault)
+    def pass_on(self, drafts: Iterable[Checked]) -> Iterator[Item]:
+        """Yield each draft, or the rejected one with the reason, and remember which fact has how many questions."""
+        for draft, fault in drafts:
             if fault:
-                self.rejected.append(Rejected(sample=draft, check=fault[0], reason=fault[1]))
-            else:
-                self.samples.append(draft)
+                yield Rejected(sample=draft, check=fault[0], reason=fault[1])
+                continue
+            if draft.kind == "direct":
+                self._count(draft)
+            yield draft
 
-    def tell_again(self, chunks: Sequence[str], wave: int) -> None:
+    def _count(self, draft: Sample) -> None:
+        fact, question = self.facts[draft.facts[0]], draft.messages[0].content
+        self.have[fact.id] += 1
+        has_detail = bool(lead_of(draft, fact))
+        if not checks.is_polar(question) and (fact.id not in self.first or (has_detail and not self.first[fact.id][1])):
+            self.first[fact.id] = question, has_detail
+
+    def tell_again(self, chunks: Sequence[str], wave: int) -> Iterator[Item]:
         """Let every passage be told again in this wave's style."""
         requests = [rewrite_request(self.chunks[c], self.subjects[c], wave=wave, config=self.config) for c in chunks]
         for chunk_id, reply in zip(chunks, self.ask(requests, share=REWRITE_SHARE), strict=True):
@@ -163,7 +173,8 @@ class _Work:
             seed = self.config.seed + wave
             drafts = list(read_rewrite(reply, chunk, self.teacher, seed)) if reply is not None else []
             faults = [text_fault(d, chunk) or self.judge.repeats(d.text) for d in drafts]
-            self.keep(drafts, self.judged(drafts, faults, chunk) if self.config.judge else faults)
+            faults = self.judged(drafts, faults, chunk) if self.config.judge else faults
+            yield from self.pass_on(zip(drafts, faults, strict=True))
 
     def judged(
         self, drafts: Sequence[Sample], faults: Sequence[checks.Fault | None], chunk: Chunk

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,7 @@ QUESTION_CHECKS = (
     "duplicate",
     "exam",
     "attribution",
+    "look-up",
 )
 DRILL_CHECKS = ("duplicate", "exam", "support")
 TEXT_CHECKS = (
@@ -55,6 +56,7 @@ _MADE_BY = {  # kind of sample -> recipe, its prompt or its code, checks
     "in_place": ("knowledge/drills", "drills", DRILL_CHECKS),
     "inverted": ("knowledge/drills", "drills", DRILL_CHECKS),
     "yes_no": ("knowledge/drills", "drills", DRILL_CHECKS),
+    "composed": ("knowledge/composed", "drills", DRILL_CHECKS),
     "choice": ("knowledge/choices", "drills", ()),
     "passage": ("knowledge/passages", "texts", ()),
     "skill": ("skill", "skill", SKILL_CHECKS),
@@ -63,16 +65,17 @@ _MADE_BY = {  # kind of sample -> recipe, its prompt or its code, checks
 
 
 def with_provenance(
-    samples: Iterable[Sample], *, leaves: Sequence[Leaf], chunks: Sequence[Chunk], documents: Sequence[Document]
-) -> Iterator[Sample]:
-    """Yield the samples with author, document, recipe and checks filled in where they are still empty."""
+    *, leaves: Sequence[Leaf], chunks: Sequence[Chunk], documents: Sequence[Document]
+) -> Callable[[Sample], Sample]:
+    """Return a function that fills in a sample's author, document, recipe and checks where they are still empty."""
     authors = {leaf.path: leaf.created_by for leaf in leaves}
     digests = {d.id: d.sha256 for d in documents}
     files = {c.id: digests.get(c.document, "") for c in chunks}
-    for sample in samples:
+
+    def whence(sample: Sample) -> Sample:
         recipe, source, checks = _MADE_BY.get(sample.kind, (sample.kind, "", ()))
         version = f"@{version_of(source)}" if source else ""
-        yield replace(
+        return replace(
             sample,
             author=sample.author or authors.get(sample.leaf, ""),
             document=sample.document or files.get(sample.chunk, ""),
@@ -80,11 +83,19 @@ def with_provenance(
             checks=sample.checks or checks,
         )
 
+    return whence
 
-def too_little(samples: Iterable[Sample], leaves: Sequence[Leaf], least: int) -> dict[str, int]:
-    """Return the leaves with fewer accepted samples than `least`, and how many they have; people's own do not count."""
-    made = Counter(s.leaf for s in samples if s.kind not in ("seed", "passage", "replay"))
-    return {leaf.path: made[leaf.path] for leaf in leaves if made[leaf.path] < least}
+
+def too_little(made: Mapping[tuple[str, str, bool], int], leaves: Sequence[Leaf], least: int) -> dict[str, int]:
+    """Return the leaves with fewer accepted samples than `least`, and how many they have; people's own do not count.
+
+    Args:
+        made: Leaf, kind of sample, whether it was kept -> how many.
+    """
+    own = Counter[str]()
+    for (leaf, kind, is_kept), number in made.items():
+        own[leaf] += number * (is_kept and kind not in ("seed", "passage", "replay"))
+    return {leaf.path: own[leaf.path] for leaf in leaves if own[leaf.path] < least}
 
 
 @functools.cache

@@ -1,12 +1,17 @@
-"""What a recipe is given, a way to ask the teacher, and what it gives back: samples kept and samples thrown out."""
+"""What a recipe is given, a way to ask the teacher, and what it gives back: samples kept and samples thrown out.
+
+They come one by one, as they pass, so that a hundred thousand of them are on a disk and not in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from homeroom.core.types import Rejected, Reply, Request, Sample
+
+Item = Sample | Rejected
 
 
 class Ask(Protocol):
@@ -35,3 +40,11 @@ class Sifted:
 
     samples: tuple[Sample, ...]
     rejected: tuple[Rejected, ...]
+
+
+def sifted(items: Iterable[Item]) -> Sifted:
+    """Return what came one by one together; for what is known to be little."""
+    kept, thrown = [], []
+    for item in items:
+        (thrown if isinstance(item, Rejected) else kept).append(item)
+    return Sifted(samples=tuple(kept), rejected=tuple(thrown))

@@ -6,17 +6,19 @@ documents -> facts -> exam -> samples
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from homeroom.core.config import Samples
 from homeroom.core.errors import ContentError, RefusedError, StageError
-from homeroom.core.files import hash_file, read_jsonl, write_jsonl
+from homeroom.core.files import Rows, hash_file, jsonl_rows, read_jsonl, write_jsonl
 from homeroom.core.types import Chunk, Document, Fact, Question, Rejected, Reply, Request, Sample
 from homeroom.core.words import words
-from homeroom.generate.sifted import Sifted
+from homeroom.generate.sifted import Item
 from homeroom.pipeline.course import Course, exam_of, own_training_tokens, summary_of
-from homeroom.pipeline.rounds import AGAIN, Effort, effort, weighed
+from homeroom.pipeline.rounds import AGAIN, effort, weighed
 
 FACTS_SHARE = 0.35  # of the teacher's tokens at most, so that a long text leaves something to ask about it
 
@@ -101,95 +103,108 @@ def _refuse_leaks(course: Course, written: Sequence[Question], path: Path) -> No
 
 
 def make_samples(course: Course, out: Path) -> dict[str, Any]:
-    """Let the teacher write samples of every leaf, and check them."""
-    from homeroom.generate.coverage import cover
+    """Let the teacher write samples of every leaf, check them, and write each as it passes."""
     from homeroom.generate.decisions import decided, read_decisions
-    from homeroom.generate.knowledge import knowledge_samples, seed_samples
     from homeroom.generate.provenance import too_little, with_provenance
-    from homeroom.generate.skill import skill_samples
-    from homeroom.models.embedder import shipped_embedder
 
-    recipe, exam = course.recipe, exam_of(course)
     chunks = read_jsonl(course.out / "documents" / "chunks.jsonl", Chunk)
-    facts = read_jsonl(course.out / "facts" / "facts.jsonl", Fact)
-    already = summary_of(course, "facts").get("teacher_tokens", 0) + summary_of(course, "exam").get("teacher_tokens", 0)
-    left = max(500, recipe.samples.teacher_tokens - already)
-    skills = [leaf for leaf in course.leaves if leaf.kind != "knowledge"]
-    for_skill = left // len(course.leaves)
-    samples: list[Sample] = list(seed_samples([x for x in course.leaves if x.kind == "knowledge"]))
-    rejected: list[Rejected] = []
-    covered, spent, steered = None, 0, effort(course) if facts else Effort()
-    if facts:
-        purse = _Purse(course, left - for_skill * len(skills))
-        covered = cover(weighed(facts, steered), teacher_tokens=purse.left, training_tokens=own_training_tokens(recipe))
-        sifted = knowledge_samples(
-            covered.facts,
-            chunks,
-            purse.ask,
-            config=recipe.samples,
-            all_facts=facts,
-            exam=exam,
-            teacher=_identity(course),
-            embed=shipped_embedder().embed,
-            wanted=steered.wanted(recipe.samples.questions),
-            written=[seed.question for leaf in course.leaves for seed in leaf.seeds if leaf.kind == "knowledge"],
-            took=course.took.note,
-        )
-        samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
-        spent += purse.spent
-        for turn in range(1, steered.round + 1):
-            purse = _Purse(course, int(AGAIN * recipe.samples.teacher_tokens))
-            missed = [f for f in covered.facts if f.id in steered.missed]
-            more = _asked_again(course, missed, facts, chunks, purse, samples, turn)
-            samples, rejected = samples + list(more.samples), rejected + list(more.rejected)
-            spent += purse.spent
-    for leaf in skills:
-        purse = _Purse(course, for_skill)
-        teacher, took = _identity(course), course.took.note
-        sifted = skill_samples(leaf, purse.ask, config=recipe.samples, exam=exam, teacher=teacher, took=took)
-        samples, rejected = samples + list(sifted.samples), rejected + list(sifted.rejected)
-        spent += purse.spent
-    decisions = read_decisions(course.folder)
-    samples, rejected = decided(samples, rejected, decisions, leaves=[leaf.path for leaf in course.leaves])
-    _refuse_empty(course, samples, rejected)
     documents = read_jsonl(course.out / "documents" / "documents.jsonl", Document)
-    samples = list(with_provenance(samples, leaves=course.leaves, chunks=chunks, documents=documents))
-    write_jsonl(out / "samples.jsonl", samples)
-    write_jsonl(out / "rejected.jsonl", rejected)
-    summary = {"kept": len(samples), "rejected": len(rejected), "teacher_tokens": spent + already}
-    if covered:
-        summary |= {"facts_covered": len(covered.facts), "facts_known": covered.known}
-    short = too_little(samples, course.leaves, recipe.samples.least)
+    whence = with_provenance(leaves=course.leaves, chunks=chunks, documents=documents)
+    work, made = _Samples(course, chunks), Counter[tuple[str, str, bool]]()
+    with jsonl_rows(out / "rejected.jsonl") as thrown, jsonl_rows(out / "samples.jsonl") as kept:
+        leaves = [leaf.path for leaf in course.leaves]
+        for item in decided(work.items(kept), read_decisions(course.folder), leaves=leaves):
+            sample = item if isinstance(item, Sample) else item.sample
+            made[sample.leaf, sample.kind, item is sample] += 1
+            if isinstance(item, Sample):
+                kept.add(whence(item))
+            else:
+                thrown.add(item)
+        _refuse_empty(course, made)
+    num_kept = sum(n for (*_, is_kept), n in made.items() if is_kept)
+    summary = {"kept": num_kept, "rejected": made.total() - num_kept, "teacher_tokens": work.spent + work.already}
+    if work.covered:
+        summary |= {"facts_covered": len(work.covered.facts), "facts_known": work.covered.known}
+    short = too_little(made, course.leaves, course.recipe.samples.least)
     return summary | ({"short": short} if short else {})
 
 
-def _asked_again(
-    course: Course,
-    missed: Sequence[Fact],
-    facts: Sequence[Fact],
-    chunks: Sequence[Chunk],
-    purse: _Purse,
-    have: Sequence[Sample],
-    turn: int,
-) -> Sifted:
-    """Return more questions about the facts that a quiz showed to be missed, in other words than there are."""
-    from homeroom.generate.knowledge import knowledge_samples
-    from homeroom.models.embedder import shipped_embedder
+class _Samples:
+    """What the recipes make of a course, leaf by leaf, and what it cost."""
 
-    settings = course.recipe.samples
-    sifted = knowledge_samples(
-        missed,
-        chunks,
-        purse.ask,
-        config=dataclasses.replace(settings, rewrites=0, seed=settings.seed + 1000 * turn),
-        all_facts=facts,
-        exam=exam_of(course),
-        teacher=_identity(course),
-        embed=shipped_embedder().embed,
-        written=[s.messages[0].content for s in have if s.messages],
-    )
-    own = tuple(s for s in sifted.samples if s.kind == "direct")
-    return Sifted(samples=own, rejected=tuple(r for r in sifted.rejected if r.sample.kind == "direct"))
+    def __init__(self, course: Course, chunks: Sequence[Chunk]) -> None:
+        self.course, self.chunks, self.config = course, chunks, course.recipe.samples
+        self.exam, self.facts = exam_of(course), read_jsonl(course.out / "facts" / "facts.jsonl", Fact)
+        self.already = sum(summary_of(course, stage).get("teacher_tokens", 0) for stage in ("facts", "exam"))
+        self.spent, self.covered = 0, None
+
+    def items(self, kept: Rows) -> Iterator[Item]:
+        """Yield samples and rejected ones as they pass.
+
+        Args:
+            kept: What was yielded and kept so far, to be read back.
+        """
+        from homeroom.generate.knowledge import seed_samples
+        from homeroom.generate.skill import skill_samples
+
+        skills = [leaf for leaf in self.course.leaves if leaf.kind != "knowledge"]
+        left = max(500, self.config.teacher_tokens - self.already)
+        for_skill = left // len(self.course.leaves)
+        yield from seed_samples([leaf for leaf in self.course.leaves if leaf.kind == "knowledge"])
+        if self.facts:
+            yield from self._knowledge(_Purse(self.course, left - for_skill * len(skills)), kept)
+        for leaf in skills:
+            purse, teacher, took = _Purse(self.course, for_skill), _identity(self.course), self.course.took.note
+            made = skill_samples(leaf, purse.ask, config=self.config, exam=self.exam, teacher=teacher, took=took)
+            yield from (*made.samples, *made.rejected)
+            self.spent += purse.spent
+
+    def _knowledge(self, purse: _Purse, kept: Rows) -> Iterator[Item]:
+        from homeroom.generate.coverage import cover
+
+        steered, tokens = effort(self.course), own_training_tokens(self.course.recipe)
+        self.covered = cover(weighed(self.facts, steered), teacher_tokens=purse.left, training_tokens=tokens)
+        wanted = steered.wanted(self.config.questions)
+        seeds = [seed.question for leaf in self.course.leaves for seed in leaf.seeds if leaf.kind == "knowledge"]
+        for item in self._asked(self.covered.facts, purse, self.config, wanted=wanted, written=seeds):
+            sample = item.sample if isinstance(item, Rejected) else item
+            if sample.kind not in ("passage", "choice"):  # which no check can throw out
+                self.course.took.note(sample, is_kept=item is sample)
+            yield item
+        for turn in range(1, steered.round + 1):  # again about what a quiz showed to be missed, in other words
+            purse = _Purse(self.course, int(AGAIN * self.config.teacher_tokens))
+            missed = [f for f in self.covered.facts if f.id in steered.missed]
+            config = dataclasses.replace(self.config, rewrites=0, seed=self.config.seed + 1000 * turn)
+            written = (s.messages[0].content for s in kept.read(Sample) if s.messages)
+            for item in self._asked(missed, purse, config, written=written):
+                if (item.sample if isinstance(item, Rejected) else item).kind == "direct":
+                    yield item
+
+    def _asked(
+        self,
+        facts: Sequence[Fact],
+        purse: _Purse,
+        config: Samples,
+        *,
+        written: Iterable[str],
+        wanted: Mapping[str, int] | None = None,
+    ) -> Iterator[Item]:
+        from homeroom.generate.knowledge import knowledge_samples
+        from homeroom.models.embedder import shipped_embedder
+
+        yield from knowledge_samples(
+            facts,
+            self.chunks,
+            purse.ask,
+            config=config,
+            all_facts=self.facts,
+            exam=self.exam,
+            teacher=_identity(self.course),
+            embed=shipped_embedder().embed,
+            wanted=wanted,
+            written=written,
+        )
+        self.spent += purse.spent
 
 
 class _Purse:
@@ -210,12 +225,16 @@ class _Purse:
         return replies
 
 
-def _refuse_empty(course: Course, samples: Sequence[Sample], rejected: Sequence[Rejected]) -> None:
-    """Say which leaves got nothing: an empty set must not pass for a success."""
+def _refuse_empty(course: Course, made: Mapping[tuple[str, str, bool], int]) -> None:
+    """Say which leaves got nothing: an empty set must not pass for a success.
+
+    Args:
+        made: Leaf, kind of sample, whether it was kept -> how many.
+    """
     for leaf in course.leaves:
-        made = sum(1 for s in samples if s.leaf == leaf.path and s.kind != "seed")
-        thrown = sum(1 for r in rejected if r.sample.leaf == leaf.path)
-        if not made:
+        own = {(kind, is_kept): n for (path, kind, is_kept), n in made.items() if path == leaf.path}
+        thrown = sum(n for (_, is_kept), n in own.items() if not is_kept)
+        if not sum(n for (kind, is_kept), n in own.items() if is_kept and kind != "seed"):
             raise StageError(
                 f"the teacher gave nothing that could be kept ({thrown} samples rejected)",
                 where=leaf.path,

@@ -3,6 +3,10 @@
 import random
 import time
 
+import pytest
+
+from homeroom.core.errors import MachineError
+from homeroom.generate import duplicates as module
 from homeroom.generate.duplicates import duplicates
 
 
@@ -44,3 +48,17 @@ def test_time_grows_with_the_number_of_texts_and_not_faster():
     seen, began = duplicates(), time.process_time()
     assert not any(seen(text) for text in texts)
     assert time.process_time() - began < 20  # comparing each with each would be minutes
+
+
+def test_no_room_to_remember_is_said_and_not_taken_for_something_new(monkeypatch):
+    def small():
+        database = memory()
+        database.execute("PRAGMA max_page_count = 12")
+        return database
+
+    memory = module._memory
+    monkeypatch.setattr(module, "_memory", small)
+    seen = duplicates()
+    texts = [f"On which day of the week is office {n} open for those who lost the key of box {n}?" for n in range(1000)]
+    with pytest.raises(MachineError, match="no room to remember"):
+        list(map(seen, texts))

@@ -9,11 +9,13 @@ from scripted_teacher import answer
 from homeroom.core.config import Samples
 from homeroom.core.types import Chunk, Question, Reply, Sample
 from homeroom.core.words import words
+from homeroom.generate import knowledge
 from homeroom.generate.coverage import TEACHER_TOKENS, TRAINING_TOKENS, cover
 from homeroom.generate.details import alike, details, key_details
 from homeroom.generate.exam_questions import exam_asks, read_exam
 from homeroom.generate.facts import read_facts, weigh
 from homeroom.generate.knowledge import REWRITE_SHARE, knowledge_samples
+from homeroom.generate.sifted import sifted
 
 TEXT = (
     "Water damage must be reported within five days. Storm damage must be reported within three weeks. "
@@ -45,7 +47,8 @@ class Teacher:
 
 def made(config: Samples, exam=(), teacher=None):
     ask = teacher or Teacher()
-    return knowledge_samples(FACTS, [CHUNK], ask, config=config, all_facts=FACTS, exam=exam, teacher="scripted")
+    items = knowledge_samples(FACTS, [CHUNK], ask, config=config, all_facts=FACTS, exam=exam, teacher="scripted")
+    return sifted(items)
 
 
 def direct(sifted) -> list[Sample]:
@@ -183,3 +186,18 @@ def test_teacher_made_exam_questions_carry_a_key_from_the_fact_and_fill_only_mis
     assert questions
     assert {q.split for q in questions} <= {"quiz", "dev"}
     assert all(q.must[0][0] in q.source for q in questions)
+
+
+def test_samples_are_passed_on_while_the_teacher_is_asked_and_how_many_facts_at_once_changes_nothing(monkeypatch):
+    config = Samples(manners=2, rewrites=1)
+    whole = made(config)
+    monkeypatch.setattr(knowledge, "BLOCK", 1)
+    teacher = Teacher()
+    items = knowledge_samples(FACTS, [CHUNK], teacher, config=config, all_facts=FACTS, exam=(), teacher="scripted")
+    first = next(items)
+    assert len(FACTS) > 2
+    assert len(teacher.asked) == 1
+    rest = sifted(items)
+    every = sifted([first, *rest.samples, *rest.rejected])
+    assert (every.samples, every.rejected) == (whole.samples, whole.rejected)
+    assert len(teacher.asked) > len(FACTS)

@@ -8,6 +8,7 @@ from homeroom.core.types import Chunk, Reply
 from homeroom.generate.facts import fact_requests, read_facts, weigh
 from homeroom.generate.knowledge import knowledge_samples
 from homeroom.generate.prompts import prompts
+from homeroom.generate.sifted import sifted
 from homeroom.generate.steering import in_language_of, is_steering, steering_fault, tongue, without_steering
 
 TEXT = (
@@ -37,7 +38,8 @@ def made(text, teacher=None, **config):
 
     facts = weigh(read_facts(chunk, ask(fact_requests([chunk]))[0]), [])
     settings = Samples(manners=1, rewrites=1, **config)
-    return knowledge_samples(facts, [chunk], ask, config=settings, all_facts=facts, exam=(), teacher="t"), asked
+    items = knowledge_samples(facts, [chunk], ask, config=settings, all_facts=facts, exam=(), teacher="t")
+    return sifted(items), asked
 
 
 def everything(sifted):

@@ -167,6 +167,7 @@ def test_a_judge_decides_on_a_retelling_that_code_cannot_tell_only_where_it_is_a
     from homeroom.core.types import Chunk
     from homeroom.generate.facts import read_facts, weigh
     from homeroom.generate.knowledge import knowledge_samples
+    from homeroom.generate.sifted import sifted
 
     text = "Storm damage must be reported within three weeks. The desk is on Cooper's Stair. Files stay nine years."
     chunk = Chunk(id="c", document="d", leaf="l", title="T", heading="", text=text, start=0, end=len(text))
@@ -180,7 +181,7 @@ def test_a_judge_decides_on_a_retelling_that_code_cannot_tell_only_where_it_is_a
 
     facts = weigh(read_facts(chunk, None), [])
     config = Samples(manners=0, rewrites=1, judge=judge)
-    made = knowledge_samples(facts, [chunk], ask, config=config, all_facts=facts, exam=(), teacher="t")
+    made = sifted(knowledge_samples(facts, [chunk], ask, config=config, all_facts=facts, exam=(), teacher="t"))
     assert sum(s.kind == "rewrite" for s in made.samples) == kept
     assert [r.check for r in made.rejected] == ["judge"] * (1 - kept)
     assert sum("Claim:" in r.messages[-1].content for r in asked) == judge

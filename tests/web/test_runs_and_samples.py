@@ -9,6 +9,7 @@ from homeroom.core.config import read_recipe
 from homeroom.core.files import write_json, write_jsonl
 from homeroom.core.types import Message, Rejected, Sample
 from homeroom.generate.decisions import decided, key_of, read_decisions
+from homeroom.generate.sifted import sifted
 from homeroom.jobs.machine import identity
 from homeroom.pipeline.plan import seconds_of
 from homeroom.web import events
@@ -65,16 +66,16 @@ def test_decisions_are_kept_in_the_course_and_heeded_by_the_next_generation(brow
     assert {row["decision"] for row in shown["rows"]} == {"reject", "edit", "accept"}
 
     again = [sample(f"new{n}", f"what is RULE {n}", "Another wording.") for n in range(3, 7)]
-    samples, rejected = decided(again, thrown, read_decisions(home / "insurance"), leaves=[LEAF])
-    said = {s.messages[0].content: s.messages[-1].content for s in samples}
+    found = sifted(decided([*again, *thrown], read_decisions(home / "insurance"), leaves=[LEAF]))
+    said = {s.messages[0].content: s.messages[-1].content for s in found.samples}
     assert said == {
         "what is RULE 4": "Another wording.",
         "What is rule five?": "It is green.",
         "what is RULE 6": "Another wording.",
         "Is this wrong?": "Yes.",
     }
-    assert [(r.check, r.reason) for r in rejected] == [("person", "not what we say")]
-    assert decided([], [], read_decisions(home / "insurance"), leaves=[]) == ([], [])
+    assert [(r.check, r.reason) for r in found.rejected] == [("person", "not what we say")]
+    assert not list(decided([], read_decisions(home / "insurance"), leaves=[]))
 
 
 def test_decisions_make_the_samples_stale_and_none_leave_them_alone(browser, generated, home):
