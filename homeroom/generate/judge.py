@@ -1,21 +1,67 @@
-"""The teacher as a judge of one token: yes or no, and how sure it is, where the server tells log-probabilities.
+"""The teacher as a judge of one token, and how sure it is, where the server tells log-probabilities.
 
-Asked only about what code cannot tell: retellings that the support check calls undecided (`samples.judge`), and answers
-to freeform tasks, which no passage can be compared with. One token costs next to nothing of the teacher's budget, and
-all that is asked about one passage shares its beginning. How good a judge a small teacher is has not been measured.
+Asked about what code cannot tell: which sentence of its passage answers a question, or none (`samples.look_up`);
+retellings that the support check calls undecided (`samples.judge`); and answers to freeform tasks, which no passage can
+be compared with. One token costs next to nothing of the teacher's budget, and all that is asked about one passage
+shares its beginning. How a small teacher is asked matters: asked whether a fact answers a question, the embedded one
+cannot tell; with the whole passage, numbered, and 0 for none, it can (`dev/LOG.md`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
-from homeroom.core.types import Reply, Request, Seed
+from homeroom.core.sentences import sentences
+from homeroom.core.types import Chunk, Fact, Reply, Request, Seed
 from homeroom.generate.prompts import fill, prompts, request
 
 SURE = 0.5  # of yes against no, from which on a claim holds
+FOUND = 0.65  # of a fact's own sentence against none, from which on a question has its answer there
+MOST = 9  # sentences that are numbered: a number of one digit is one token
 TOP = 10  # likeliest tokens to be told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbered:
+    """A passage in which a question is looked up, and the numbers of the sentences that a fact rests on."""
+
+    text: str
+    own: frozenset[str]
+
+
+def numbered(chunk: Chunk, fact: Fact) -> Numbered | None:
+    """Return the sentences around a fact's with their numbers, at most nine; None where its own is not there."""
+    found = [(chunk.start + s.start, chunk.start + s.end, s.text) for s in sentences(chunk.text)]
+    own = [n for n, (start, end, _) in enumerate(found) if start < fact.end and fact.start < end]
+    if not own:
+        return None
+    first = own[0] // MOST * MOST  # the same stretch for all facts in it: its beginning is read once
+    stretch = found[first : first + MOST]
+    text = " ".join(f"[{n}] {told}" for n, (_, _, told) in enumerate(stretch, 1))
+    return Numbered(text=text, own=frozenset(str(n - first + 1) for n in own if n - first < MOST))
+
+
+def lookup_request(passage: Numbered, chunk: Chunk, question: str) -> Request:
+    """Return the question which sentence of a passage answers a question."""
+    prompt, turns = prompts("judge")["lookup"], []
+    for place, ask in enumerate(prompt["asks"]):
+        turns += [f"{'' if place else prompt['example']}Question: {ask['question']}", ask["answer"]]
+    asked = fill(prompt["user"], title=chunk.title, heading=chunk.heading, passage=passage.text, question=question)
+    return _one_token(request(prompt["system"], *turns, asked, max_tokens=1))
+
+
+def is_found(reply: Reply, passage: Numbered) -> bool:
+    """Tell whether the teacher found an answer where it should be; where it is told, by its log-probabilities."""
+    weights = {"own": 0.0, "none": 0.0}
+    for token, log_probability in reply.top.items():
+        word = token.strip().strip("▁Ġ")
+        if word == "0" or word in passage.own:
+            weights["none" if word == "0" else "own"] += math.exp(log_probability)
+    if sum(weights.values()) > 0:
+        return weights["own"] / sum(weights.values()) >= FOUND
+    return reply.text.strip() != "0"
 
 
 def claim_request(passage: str, claim: str) -> Request:

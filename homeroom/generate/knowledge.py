@@ -24,10 +24,10 @@ from homeroom.generate.closeness import closeness
 from homeroom.generate.drills import choices, composed, drills
 from homeroom.generate.duplicates import duplicates
 from homeroom.generate.facts import subject_of
-from homeroom.generate.judge import claim_request, says_yes
+from homeroom.generate.judge import claim_request, is_found, lookup_request, numbered, says_yes
 from homeroom.generate.questions import QuestionChecks, lead_of, question_request, read_questions
 from homeroom.generate.sifted import Ask, Item
-from homeroom.generate.steering import without_steering
+from homeroom.generate.steering import tongue, without_steering
 from homeroom.generate.support import doubtful, sample_fault
 from homeroom.generate.texts import read_rewrite, rewrite_request, text_fault, text_sample
 
@@ -146,7 +146,25 @@ class _Work:
             if reply is not None
             for draft in read_questions(reply, fact, self.subjects[fact.chunk], self.teacher, self.config.seed + wave)
         ]
-        yield from self.pass_on(self.judge.sifted(drafts))
+        sifted = self.judge.sifted(drafts)
+        yield from self.pass_on(self._looked_up(sifted) if self.config.look_up else sifted)
+
+    def _looked_up(self, drafts: Sequence[Checked]) -> list[Checked]:
+        """Let the teacher look the questions that passed up in their passages, one token each."""
+        out, asked = list(drafts), []
+        for n, (draft, fault) in enumerate(drafts):
+            fact = self.facts[draft.facts[0]]
+            passage = numbered(self.chunks[fact.chunk], fact) if fault is None else None
+            if passage and tongue(draft.messages[0].content) in ("en", ""):  # it was measured in English
+                asked.append((n, passage))
+        asked.sort(key=lambda a: a[1].text)  # a passage is read once for all its questions
+        requests = [
+            lookup_request(p, self.chunks[drafts[n][0].chunk], drafts[n][0].messages[0].content) for n, p in asked
+        ]
+        for (n, passage), reply in zip(asked, self.ask(requests) if asked else (), strict=True):
+            if reply is not None and not is_found(reply, passage):
+                out[n] = drafts[n][0], ("look-up", "the teacher does not find the answer in the passage")
+        return out
 
     def pass_on(self, drafts: Iterable[Checked]) -> Iterator[Item]:
         """Yield each draft, or the rejected one with the reason, and remember which fact has how many questions."""
