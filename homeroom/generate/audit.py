@@ -47,8 +47,9 @@ _VERBS = re.compile(
     r"\b(is|are|was|were|must|may|can|will|should|has|have|needs?|pays?|receives?|insures?|opens|sends|holds)\b"
 )
 _DROPPED = re.compile(
-    r",? (?:only )?\b(?:if|when|unless|after|before|until|except|provided|while|without|only with|worth more than|below"
-    r"|above|under|instead|for more than|longer than|(?:who|that) (?:has|is|are|stands?|misses|makes|holds|arrives?))\b"
+    r",? (?:only )?\b(?:if|when|unless|(?<!look )(?<!looks )after|before|until|except|provided|while|without|only with"
+    r"|worth more than|below|above|under|instead|for more than|longer than"
+    r"|(?:who|that) (?:has|is|are|stands?|misses|makes|holds|arrives?))\b"
     r"(?:[^,.;]|(?<=\d)[.,](?=\d))*"
 )
 _REASONS = (

@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 from homeroom.core.sentences import sentences
 from homeroom.core.types import Chunk, Fact, Reply, Request, Seed
 from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.steering import is_steering
 
 SURE = 0.5  # of yes against no, from which on a claim holds
 FOUND = 0.65  # of a fact's own sentence against none, from which on a question has its answer there
@@ -33,13 +34,14 @@ class Numbered:
 
 def numbered(chunk: Chunk, fact: Fact) -> Numbered | None:
     """Return the sentences around a fact's with their numbers, at most nine; None where its own is not there."""
-    found = [(chunk.start + s.start, chunk.start + s.end, s.text) for s in sentences(chunk.text)]
-    own = [n for n, (start, end, _) in enumerate(found) if start < fact.end and fact.start < end]
+    found = [s for s in sentences(chunk.text) if not is_steering(s.text)]
+    start, end = fact.start - chunk.start, fact.end - chunk.start
+    own = [n for n, s in enumerate(found) if s.start < end and start < s.end]
     if not own:
         return None
     first = own[0] // MOST * MOST  # the same stretch for all facts in it: its beginning is read once
     stretch = found[first : first + MOST]
-    text = " ".join(f"[{n}] {told}" for n, (_, _, told) in enumerate(stretch, 1))
+    text = " ".join(f"[{n}] {s.text}" for n, s in enumerate(stretch, 1))
     return Numbered(text=text, own=frozenset(str(n - first + 1) for n in own if n - first < MOST))
 
 

@@ -153,9 +153,9 @@ class _Work:
         """Let the teacher look the questions that passed up in their passages, one token each."""
         out, asked = list(drafts), []
         for n, (draft, fault) in enumerate(drafts):
-            fact = self.facts[draft.facts[0]]
-            passage = numbered(self.chunks[fact.chunk], fact) if fault is None else None
-            if passage and tongue(draft.messages[0].content) in ("en", ""):  # it was measured in English
+            fact, chunk = self.facts[draft.facts[0]], self.chunks[draft.chunk]
+            is_english = {tongue(draft.messages[0].content), tongue(chunk.text)} <= {"en", ""}
+            if fault is None and is_english and (passage := numbered(chunk, fact)):  # it was measured in English
                 asked.append((n, passage))
         asked.sort(key=lambda a: a[1].text)  # a passage is read once for all its questions
         requests = [

@@ -87,7 +87,11 @@ def unframed(sentence: str) -> str:
     return sentence[match.end() :] if match else sentence
 
 
-_POINTING = re.compile(r"\b(?:it|they|them|he|him|she|her|this|that|those|there|its|their)\b", re.IGNORECASE)
+_POINTING = re.compile(
+    r"\b(?:it|they|them|he|him|she|her|this|those|there|its|their"
+    r"|that(?! (?:is|are|was|were|can|may|must|have|had|do|did|come|\w+s|\w+ed)\b))\b",  # not "plots that are left"
+    re.IGNORECASE,
+)
 LEANING = re.compile(r"(?:It|They|He|She|This|That|These|Those|Such|There|Its|Their)\b")
 
 
@@ -164,6 +168,8 @@ def turned(clause: str, near: str) -> bool:
         if not denials(clause) and any(denial == f"not {w}" for denial in left for w in own):
             return True  # "put fish in it" of "do not put fish in it"
         return bool(new) and not left if denials(clause) else bool(left and tells and len(own) > 2)
+    most = max(len(own & stems(p)) for p in covered)  # "so please put fish in it" is not only "the pond is for newts"
+    covered = [p for p in covered if len(own & stems(p)) == most]
     even = [p for p in covered if (len(new) + len(denials(p) - denials(clause))) % 2 == 0]
     if not even:
         return not any(bound(clause) * bound(p) < 0 for p in covered)  # "not younger than 21" is "at least 21"

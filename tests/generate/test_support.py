@@ -66,6 +66,21 @@ def test_what_it_does_not_say_is_caught_and_named(told, checks):
     assert fault[1]
 
 
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("The bell by the door is for guests, so please do not ring it at night.",
+         "The bell by the door is for guests, so please ring it at night."),
+        ("Coats that are left in the hall for a month go to the next sale.",
+         "Coats that are not left in the hall for a month go to the next sale."),
+    ],
+)  # fmt: skip
+def test_a_denial_is_missed_or_found_in_a_part_of_a_sentence_and_behind_that(sentence, told):
+    source = passage(f"Nobody may keep more than two keys. {sentence}", quote=sentence)
+    assert support_fault(sentence, source) is None
+    assert support_fault(told, source)[0] == "negation"
+
+
 def test_an_answer_must_rest_on_its_own_sentence():
     own = passage(TEXT, quote="Water damage must be reported within five days.")
     assert support_fault("Within five days.", own) is None
