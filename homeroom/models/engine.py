@@ -17,6 +17,7 @@ import json
 import os
 import secrets
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -47,7 +48,7 @@ def local_engine(
     log: Path,
     timeout_s: float = 300.0,
     identity: str = "",
-    program: str = "",
+    program: str | None = None,
     params: dict[str, Any] | None = None,
 ) -> Iterator[Endpoint]:
     """Run a model on this machine for as long as the context lasts.
@@ -60,7 +61,8 @@ def local_engine(
         log: File that gets the engine's own messages.
         timeout_s: For one answer.
         identity: The file's sha256 where it is known already; empty: it is computed.
-        program: Path of a `llama-server` to run in place of xllamacpp.
+        program: Path of a `llama-server` to run; "" for xllamacpp, our own. None takes the `llama-server` on the PATH,
+            which may know this machine's GPU, and ours where there is none or it does not start.
         params: xllamacpp's parameters by name, over ours; for measurements.
 
     Raises:
@@ -69,7 +71,9 @@ def local_engine(
     """
     if not gguf.is_file():
         raise MachineError("the model's file does not exist", where=str(gguf), hint="See: homeroom models list")
-    if not program and importlib.util.find_spec("xllamacpp") is None:
+    has_own, found = importlib.util.find_spec("xllamacpp") is not None, shutil.which("llama-server") or ""
+    programs = [program] if program is not None else [found, ""] if found and has_own else [found]
+    if not any(programs) and not has_own:
         raise MachineError("the local engine (xllamacpp) is not installed", hint=INSTALL_HINT)
     check_memory(gguf, slots=slots, context_tokens=context_tokens, cache_mib=CACHE_MIB)
     settings = {
@@ -79,10 +83,10 @@ def local_engine(
         "threads": threads or describe().physical_cores,
         "cache_mib": CACHE_MIB,
         "key": secrets.token_urlsafe(24),
-        "program": program,
         "params": params or {},
     }
-    with _child(settings, log) as (child, url):
+    with contextlib.ExitStack() as started:
+        child, url = _start(settings, programs, log, started)
         endpoint = Endpoint(
             f"{url}/v1",
             gguf.stem,
@@ -97,6 +101,16 @@ def local_engine(
             if error.where != endpoint.url or not _has_ended(child):
                 raise
             raise _ended(child, log) from error
+
+
+def _start(
+    settings: dict[str, Any], programs: list[str], log: Path, started: contextlib.ExitStack
+) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the first of these programs that does, and return it with its address."""
+    for program in programs[:-1]:
+        with contextlib.suppress(MachineError):
+            return started.enter_context(_child({**settings, "program": program}, log))
+    return started.enter_context(_child({**settings, "program": programs[-1]}, log))
 
 
 # -- the child ---------------------------------------------------------------------------------------------------

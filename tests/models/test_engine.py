@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import signal
 import struct
@@ -96,6 +97,22 @@ def test_an_engine_answers_and_is_gone_afterwards(tmp_path: Path, program: str, 
     log = (tmp_path / "log.txt").read_text()
     assert "'-c', '64'" in log
     assert endpoint._key not in log  # the command line is public; the key must not be on it
+
+
+def test_a_llama_server_on_the_path_is_used_and_one_that_does_not_start_is_not(
+    tmp_path: Path, program: str, gguf: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with local_engine(gguf, context_tokens=64, log=tmp_path / "log.txt") as endpoint:
+        assert int(ask_all(endpoint, [request()], keep=None)[0].text)  # the scripted one says who it is
+    Path(program).write_text("#!/bin/sh\necho too old for this >&2\nexit 3\n")
+    with (
+        pytest.raises(MachineError) as ended,  # ours has been started, and the file holds no model
+        local_engine(gguf, context_tokens=64, log=tmp_path / "log.txt"),
+    ):
+        pass
+    has_own = importlib.util.find_spec("xllamacpp") is not None
+    assert ("too old for this" in str(ended.value)) is not has_own
 
 
 def test_an_error_in_the_run_ends_the_engine_too(tmp_path: Path, program: str, gguf: Path):
