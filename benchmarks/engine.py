@@ -7,7 +7,7 @@ ours, so that whatever else the machine does disturbs both alike.
 
     python benchmarks/engine.py [--blocks 4] [--size 3]
 
-Writes results/engine.json.
+32 requests, 7 minutes on two idle cores. Writes results/engine.json.
 """
 
 from __future__ import annotations
@@ -89,18 +89,18 @@ def main() -> None:
         subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
         requests, gguf = requests_of(folder), pull("qwen2.5-coder-1.5b")
 
-        def some() -> list[Any]:
-            return [requests.pop(0) for _ in range(chosen.size)]
+        def some(slots: int) -> list[Any]:
+            return [requests.pop(0) for _ in range(max(chosen.size, slots))]
 
         for slots in (1, 4):
             log = Path(place) / "log"
             with local_engine(gguf, slots=slots, context_tokens=2048, log=log, timeout_s=600) as endpoint:
                 bare(endpoint, requests[-1:], 1)  # wakes it up, and reads the beginning that all share
                 for block in range(chosen.blocks if slots == 1 else max(1, chosen.blocks // 2)):
-                    tokens, seconds = bare(endpoint, some(), slots)
+                    tokens, seconds = bare(endpoint, some(slots), slots)
                     rates.setdefault(f"bare, {slots} at once", []).append(tokens / seconds)
                     if slots == 1:
-                        tokens, seconds, prompts, cached = ours(endpoint, some(), Path(place) / f"keep{block}")
+                        tokens, seconds, prompts, cached = ours(endpoint, some(slots), Path(place) / f"keep{block}")
                         rates.setdefault("homeroom", []).append(tokens / seconds)
                         read = [read[0] + prompts, read[1] + cached]
     means = {name: round(sum(values) / len(values), 2) for name, values in rates.items()}
