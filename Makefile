@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything below works in .venv, which `make setup` makes and keeps up to date.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test kills differential lint fix golden bench build docs lock clean
+.PHONY: help setup demo test kills differential journey lint fix golden bench build pyz docs lock clean
 
 # The Python to set up with: PYTHON=... if given, else that of .venv, else the first of these that runs.
 PYTHON ?=
@@ -36,6 +36,9 @@ differential: setup  ## our verdict on taxonomies against InstructLab's, on thou
 kills: setup  ## a worker is killed at 30 random points of a job (half a minute)
 	HOMEROOM_KILLS=30 $(VENV)/python -m pytest tests/jobs -k random_points $(ARGS)
 
+journey: setup  ## the whole way through the page in a browser, with the embedded models (a quarter of an hour)
+	HOMEROOM_JOURNEY=1 $(VENV)/python -m pytest -s tests/web/test_whole_journey.py $(ARGS)
+
 lint: setup  ## what CI checks besides the tests
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
@@ -55,6 +58,11 @@ bench: setup  ## the measured runs in benchmarks/ (hours)
 build: setup  ## the wheel, in dist/
 	$(VENV)/python -m pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir dist .
 	@ls -l dist
+
+pyz: setup  ## dist/homeroom.pyz: one file that sets itself up and opens the page
+	rm -f dist/homeroom-*.whl
+	$(VENV)/python -m pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir dist .
+	$(VENV)/python dev/make_pyz.py
 
 docs: setup  ## docs/commands.md from --help
 	$(VENV)/python dev/make_docs.py

@@ -12,6 +12,8 @@ The CPU build is asked for by its full name, `2.13.0+cpu`, and without dependenc
 the build that drags gigabytes of CUDA along; where it is not to be had, the step refuses and says how to mend it.
 Exit codes are those of `homeroom`: 0 good, 1 failed, 2 usage, 4 this machine cannot, 5 refused (a file has another
 hash), 6 stopped by SIGTERM, 130 Ctrl-C; run it again to go on. Standard library only.
+
+`homeroom.pyz` (dev/start.py) uses the same file, in a folder of its own, with the package's wheel in place of a clone.
 """
 
 from __future__ import annotations
@@ -126,6 +128,12 @@ class Setup:
 
     root: Path
     build: TorchBuild
+    wheel: str = ""  # the package's own, in `root`: what homeroom.pyz brings; "" for a clone, installed editable
+
+    @property
+    def locks(self) -> tuple[str, ...]:
+        """The lists of pinned packages: a wheel is for use, a clone for work."""
+        return LOCKS[:1] if self.wheel else LOCKS
 
     @property
     def venv(self) -> Path:
@@ -145,8 +153,11 @@ class Setup:
     def keys(self) -> dict[str, str]:
         """Return for each step a hash of all that it depends on."""
         venv = _hash("{}.{}".format(*sys.version_info), str(self.root))  # a venv that was moved is broken
-        files = [(self.root / name).read_text(encoding="utf-8") for name in LOCKS]
-        ours = [(self.root / name).read_text(encoding="utf-8") for name in ("pyproject.toml", "homeroom/__init__.py")]
+        files = [(self.root / name).read_text(encoding="utf-8") for name in self.locks]
+        if self.wheel:
+            ours = [hashlib.sha256((self.root / self.wheel).read_bytes()).hexdigest()]
+        else:
+            ours = [(self.root / n).read_text(encoding="utf-8") for n in ("pyproject.toml", "homeroom/__init__.py")]
         return {
             "venv": venv,
             "packages": _hash(venv, *files),
@@ -181,7 +192,7 @@ def set_up(setup: Setup) -> None:
         done = ({} if name == "venv" else done) | {name: keys[name]}
         _write(setup.stamp, json.dumps(done, indent=1))
         print(f"[{number}/4] {name}: done in {time.monotonic() - started:.0f} s{said}", flush=True)
-    print("set-up is done. Next: make demo, or .venv/bin/homeroom --help")
+    print("set-up is done." + ("" if setup.wheel else " Next: make demo, or .venv/bin/homeroom --help"))
 
 
 def check_disk(setup: Setup) -> None:
@@ -223,14 +234,18 @@ def make_venv(setup: Setup, title: str) -> str:
 
 def install_packages(setup: Setup, title: str) -> str:
     """Install the pinned packages; pip refuses a file whose hash is not in the lists."""
-    locks = [option for name in LOCKS for option in ("-r", str(setup.root / name))]
+    locks = [option for name in setup.locks for option in ("-r", str(setup.root / name))]
     print(f"{title}: pinned packages with their hashes (about 150 MB, minutes on a slow line)", flush=True)
     pip(["install", "--require-hashes", "--only-binary", ":all:", *locks], setup, title)
     return ""
 
 
 def install_homeroom(setup: Setup, title: str) -> str:
-    """Install this folder itself, editable."""
+    """Install this folder itself, editable, or the wheel that lies in it."""
+    if setup.wheel:
+        print(f"{title}: {setup.wheel}", flush=True)
+        pip(["install", "--no-deps", "--no-index", "--force-reinstall", str(setup.root / setup.wheel)], setup, title)
+        return ""
     print(f"{title}: this folder, editable", flush=True)
     pip(["install", "--no-deps", "--no-build-isolation", "--no-index", "--editable", str(setup.root)], setup, title)
     return ""
@@ -380,6 +395,7 @@ def main(argv: list[str] | None = None) -> int:
     """Set up the folder this file lies in and return the exit code."""
     parser = argparse.ArgumentParser(description="Make .venv ready for work.")
     parser.add_argument("--torch", default="auto", help="auto (fits this machine), none, or anything that pip takes")
+    parser.add_argument("--wheel", default="", help="install this wheel of ours, in the folder above this file's")
     asked = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(Stopped()))
     try:
@@ -390,7 +406,7 @@ def main(argv: list[str] | None = None) -> int:
         where = {"system": platform.system(), "machine": platform.machine()}
         build = choose_torch(asked.torch or "auto", **where, nvidia=has_nvidia())
         with _alone():
-            set_up(Setup(ROOT, build))
+            set_up(Setup(ROOT, build, asked.wheel))
     except SetupError as error:
         print(f"set-up: {error}\n  -> {error.hint}", file=sys.stderr)
         return error.code

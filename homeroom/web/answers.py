@@ -110,24 +110,18 @@ class Answers:
         )
         assert process.stdin
         assert process.stdout
-        process.stdin.write(json.dumps({"kind": "answer", "spec": {"folder": str(course)}}).encode() + b"\n")
-        process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # a child that is gone says why on its output, or nothing
+            process.stdin.write(json.dumps({"kind": "answer", "spec": {"folder": str(course)}}).encode() + b"\n")
+            process.stdin.flush()
         try:
             return _Child(process, _address(process), stamp, time.monotonic())
         except HomeroomError:
-            process.kill()
-            process.wait()
-            process.stdin.close()
-            process.stdout.close()
+            _end(process)
             raise
 
     def _stop(self) -> None:
         for child in self._child.values():
-            child.process.kill()
-            child.process.wait()
-            for pipe in (child.process.stdin, child.process.stdout):
-                with contextlib.suppress(OSError):
-                    pipe.close()  # type: ignore[union-attr]
+            _end(child.process)
         self._child.clear()
 
     def _watch(self) -> None:
@@ -143,6 +137,14 @@ class Answers:
         self._timer = threading.Timer(IDLE_S, idle)
         self._timer.daemon = True
         self._timer.start()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):
+            pipe.close()  # type: ignore[union-attr]
 
 
 def has_tuned(course: Path) -> bool:

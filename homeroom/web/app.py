@@ -88,7 +88,9 @@ def make_app(desk: Desk, *, hosts: tuple[str, ...], secure: bool = False) -> Sta
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         said = NotFound("there is no such page") if error.status_code in (404, 405) else NotFound(str(error.detail))
-        return _failed(desk, request, said, None, status=error.status_code)
+        made = _failed(desk, request, said, None, status=error.status_code)
+        made.headers.update(error.headers or {})  # Allow, which a wrong method is told
+        return made
 
     return Starlette(
         routes=routes,
@@ -214,7 +216,7 @@ async def _form(
             if len(body) > MAX_FORM:
                 raise ContentError(f"more than {MAX_FORM // 2**20} MiB were sent", hint="Shorten it.")
         chosen = _fields(bytes(body), kind)
-    return {name: values[-1] for name, values in chosen.items()}, chosen, files
+    return {name: values[-1] for name, values in chosen.items() if values}, chosen, files
 
 
 def _fields(body: bytes, kind: str) -> dict[str, list[str]]:

@@ -26,7 +26,17 @@ _FAILURES = {
     "401": "nobody is logged in",
     "403": "not allowed",
     "404": "not here",
+    "409": "changed meanwhile: both states are shown, nothing was saved",
     "503": "not now",
+}
+
+
+_IDS = {  # what a part of an address looks like
+    "course": "^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$",
+    "draft": "^[0-9a-f]{12}$",
+    "id": "^[0-9a-f]{12}$",
+    "job": "^[0-9]{1,14}$",
+    "person": "^[0-9]{1,9}$",
 }
 
 
@@ -59,7 +69,7 @@ def _operation(place: Any) -> dict[str, Any]:
         "summary": first,
         "operationId": f"{place.method.lower()}_{re.sub('[^a-z]+', '_', place.path).strip('_') or 'courses'}",
         "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": _IDS[name]}}
             for name in re.findall(r"\{(\w+)\}", place.path)
         ],
         "responses": {"200": {"description": "good"}, **failures},
