@@ -124,7 +124,11 @@ def _subject(text: str, others: Sequence[str], chance: random.Random) -> str:
     if not own or not 0 < own.start() < 60:
         return ""
     heads = {t[: m.start()] for t in others if (m := _VERBS.search(t)) and 0 < m.start() < 60 and m[1] == own[1]}
-    heads = {h for h in heads if not re.search(r"[,;]|^(?:It|They|He|She|Such|This|There)\b", h)}
+    heads = {
+        h
+        for h in heads
+        if not re.search(r"[,;]|^(?:It|They|He|She|Such|That|This|These|Those|There|If|When|And|But|So|Because)\b", h)
+    }
     heads -= {text[: own.start()]}
     return chance.choice(sorted(heads)) + text[own.start() :] if heads else ""
 

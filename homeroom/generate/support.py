@@ -221,7 +221,8 @@ def _against(way: str, clause: str, named: frozenset[str], place: int, source: P
         return "swap", f"{', '.join(borrowed[:4])} belongs to another sentence"
     if is_rule and _crossed(way, near):
         return "swap", f"its details have changed places: {sentence[:80]}"
-    if told and turned(way, near):
+    is_detail = not is_rule and len(own) <= 2 and not denials(way)  # "A sticker." of "nothing without a sticker"
+    if told and not is_detail and turned(way, near):
         return "negation", f"says the opposite of: {sentence[:80]}"
     rare = any(_is_elsewhere(w, place, source) and _is_rare(w, place, source) for w in missing)
     if rare or len(missing) > UNDECIDED * len(telling):
