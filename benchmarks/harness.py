@@ -115,8 +115,10 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("models", type=Path, nargs="+")
+    parser.add_argument("--questions", type=int, default=228, help="at most; drawn by chance")
     args = parser.parse_args()
     rows = choices()
+    rows = random.Random(0).sample(rows, min(len(rows), args.questions))
     for number, model in enumerate(args.models):
         place = RESULTS / f"harness-{number}.json"
         if place.is_file():

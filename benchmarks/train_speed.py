@@ -77,8 +77,8 @@ def run_ours(student: Path, samples: list[Any], settings: dict[str, Any], folder
     from homeroom.train import loop
 
     clock, planned = Clock(), []
-    plan = loop.schedule
-    loop.schedule = lambda encoded, **kw: planned.append((encoded, plan(encoded, **kw))) or planned[-1][1]
+    plan = loop.schedule_phase
+    loop.schedule_phase = lambda encoded, *a, **kw: planned.append((encoded, plan(encoded, *a, **kw))) or planned[-1][1]
     phase = Phase(tokens=10**9, epochs=1.0, soft_replay=False, blend=1.0, lr=1e-4, **settings)
 
     def tick(stage: str, done: float, total: float, note: str = "") -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
+
+from homeroom.cli.main import can_redraw
 
 HELP = """\
 /sources        the words of the documents that the last answer rests on, or that a search finds for it
@@ -114,10 +117,14 @@ class Talk:
         width = shutil.get_terminal_size().columns
         if len(self.conversations) > 1 and sys.stdout.isatty() and width >= MIN_COLUMNS:
             said = dict.fromkeys(self.conversations, "")
+            redraw = can_redraw(sys.stderr)
             for piece in compare(self.conversations, text):
                 said[piece.name] += piece.text
-                click.echo(f"\r{piece.name} answers, {len(said[piece.name])} characters\033[K", nl=False, err=True)
-            click.echo("\r\033[K", nl=False, err=True)
+                if redraw:
+                    told = f"\r{piece.name} answers, {len(said[piece.name])} characters\033[K"
+                    click.echo(told, nl=False, err=True)
+            if redraw:
+                click.echo("\r\033[K", nl=False, err=True)
             for line in columns({name: _printable(answer) for name, answer in said.items()}, width=width - 1):
                 click.echo(line)
             return
@@ -127,7 +134,9 @@ class Talk:
                 if shown is not None:
                     click.echo("")
                 shown = piece.name
-                click.echo(click.style(f"{piece.name:>5}  ", bold=True) if piece.name else "", nl=False)
+                name = f"{piece.name:>5}  " if piece.name else ""
+                bold = bool(name) and can_redraw(sys.stdout) and not os.environ.get("NO_COLOR")
+                click.echo(click.style(name, bold=True) if bold else name, nl=False)
             click.echo(_printable(piece.text), nl=False)
         click.echo("")
 

@@ -117,7 +117,7 @@ _state: dict[str, Any] = {"stage": "", "began": 0.0, "from": 0.0, "shown": 0.0, 
 
 def show_progress(stage: str, done: float, total: float, note: str = "") -> None:
     """Draw one line of progress with the time that is left; on a log file, one line every 30 seconds."""
-    now, terminal = time.monotonic(), sys.stderr.isatty()
+    now, terminal = time.monotonic(), can_redraw(sys.stderr)
     part = min(1.0, done / total) if total else 0.0
     if stage != _state["stage"] or part < _state["from"]:
         _state.update({"stage": stage, "began": now, "from": part, "shown": 0.0})
@@ -135,6 +135,11 @@ def show_progress(stage: str, done: float, total: float, note: str = "") -> None
         _state["open"] = True
     else:
         click.echo(line, err=True)
+
+
+def can_redraw(stream: Any) -> bool:
+    """Say whether a line can be written over there: a terminal, and none that says it is dumb."""
+    return bool(stream.isatty()) and os.environ.get("TERM", "dumb") not in ("", "dumb")
 
 
 def say(text: str) -> None:

@@ -24,10 +24,12 @@ from dataclasses import dataclass
 
 import torch
 
+from homeroom.core.config import Phase
 from homeroom.core.errors import UsageError
 from homeroom.train.template import Encoded
 
 ROW_TOKENS = 2048  # memory of activations, not speed, limits a row
+BUCKET = {"mps": 32}  # tokens that lengths are rounded up to: Metal compiles every shape anew (not tried on a Mac)
 ALIKE = 0.75  # a sample joins a block when at least so long, compared with the block's longest
 
 
@@ -125,6 +127,18 @@ def schedule(
     return steps
 
 
+def schedule_phase(samples: Sequence[Encoded], phase: Phase, *, seed: int) -> list[Step]:
+    """Return the steps that a phase's settings make; every loop plans with this."""
+    return schedule(
+        samples,
+        tokens=phase.tokens,
+        step_tokens=phase.step_tokens,
+        epochs=phase.epochs,
+        replay_share=phase.replay_share,
+        seed=seed,
+    )
+
+
 def passes(samples: Sequence[Encoded], steps: Sequence[Step]) -> float:
     """Return how often the steps read the samples, replay left out."""
     own = set(_own(samples))
@@ -185,6 +199,11 @@ def pack(samples: Sequence[Encoded], *, dtype: torch.dtype, device: str = "cpu")
                 ids += sample.ids
                 positions += range(len(prefix), len(prefix) + len(sample.ids))
             blocks.append(_block(places, prefix_places, dtype, device))
+    filler = -len(ids) % BUCKET.get(device, 1)
+    if filler:  # tokens that nobody sees and nothing is learned from
+        blocks.append(_block([list(range(len(ids), len(ids) + filler))], [], dtype, device))
+        ids += [ids[-1]] * filler
+        positions += range(filler)
     return Row(
         ids_T=torch.tensor(ids, device=device),
         positions_T=torch.tensor(positions, device=device),
@@ -212,6 +231,7 @@ def _stacked(parts: list[torch.Tensor]) -> torch.Tensor:
 
 def _block(places: list[list[int]], prefix: list[int], dtype: torch.dtype, device: str) -> Block:
     longest = max(map(len, places))
+    longest += -longest % BUCKET.get(device, 1)
     filled = [place + [place[-1]] * (longest - len(place)) for place in places]
     real = [s * longest + n for s, place in enumerate(places) for n in range(len(place))]
     # A filled-up place comes after every real one of its sample, so causal order alone keeps it out.

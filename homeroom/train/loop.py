@@ -11,21 +11,22 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from torch import Tensor
+import torch
 
 from homeroom.core.config import Phase
 from homeroom.core.errors import ContentError, UsageError
 from homeroom.core.files import hash_file, hash_folder, hash_value, lock_folder, read_jsonl, write_jsonl
 from homeroom.core.types import Progress, Sample, no_progress
 from homeroom.models.student import Student, load_student, pick_device, save_student
-from homeroom.train import attention, lora
+from homeroom.train import attention, lora, meter
 from homeroom.train.allocator import steady_memory
-from homeroom.train.batches import Step, pack, passes, schedule
+from homeroom.train.batches import Step, pack, passes, schedule_phase
 from homeroom.train.blend import blend, check_share
 from homeroom.train.checkpoints import Cursor, load_checkpoint, save_checkpoint, writing_to
 from homeroom.train.events import Events
@@ -65,6 +66,7 @@ class TrainResult:
     dtype_reason: str
     packed: bool  # several samples a row; else one by one, for models whose layers would mix them
     peak_gib: float = 0.0  # of memory, since this call began
+    kl: float = 0.0  # at the end, from the base to the student on general texts, in nats a token; see meter.py
     expected: Expected = field(default_factory=Expected)  # what a rehearsal said before; empty for a run that went on
 
 
@@ -111,7 +113,7 @@ def _learn(run: _Run, phase: Phase, out: Path, progress: Progress) -> Cursor:
     before = read_jsonl(out / METRICS)
     losses = [row["loss"] for row in before]
     events = Events(out / "tensorboard", before) if phase.tensorboard else None
-    saved_at, saving = time.monotonic(), 0.0
+    saved_at, saving, kl = time.monotonic(), 0.0, before[-1].get("kl", 0.0) if before else 0.0
 
     with StopSignals() as stop, (out / METRICS).open("a", encoding="utf-8") as log:
         for step in run.steps[cursor.step :]:
@@ -123,12 +125,14 @@ def _learn(run: _Run, phase: Phase, out: Path, progress: Progress) -> Cursor:
             cursor = replace(
                 cursor, step=cursor.step + 1, tokens=cursor.tokens + step.tokens, seconds=cursor.seconds + seconds
             )
-            line = _log(log, cursor, loss=loss, lr=lr, norm=norm, speed=step.tokens / seconds)
+            kl = run.meter.distance() if meter.is_due(cursor.step, len(run.steps)) else kl
+            line = _log(log, cursor, loss=loss, lr=lr, norm=norm, speed=step.tokens / seconds, kl=kl)
             if events:
                 events.add(line)
             losses.append(line["loss"])
             check_losses(losses, len(run.steps))
-            progress("train", cursor.tokens, total, f"loss {loss:.2f}, {step.tokens / seconds:.0f} tokens/s")
+            told = f"loss {loss:.2f}, {step.tokens / seconds:.0f} tokens/s, {kl:.3f} nats from the base"
+            progress("train", cursor.tokens, total, told)
             due = time.monotonic() - saved_at > max(phase.checkpoint_minutes * 60, saving / CHECKPOINT_SHARE)
             if stop.wanted or (due and cursor.step < len(run.steps)):
                 saved_at = time.monotonic()
@@ -142,7 +146,7 @@ def _read(run: _Run, step: Step) -> float:
     """Gather a step's gradients in the weights, and return its mean loss per learned token."""
     loss = 0.0
     for row in step.rows:
-        part = _loss(run, [run.encoded[n] for n in row]) / step.learned
+        part = run.loss_of([run.encoded[n] for n in row]) / step.learned
         part.backward()
         run.weights.collect()
         loss += part.item()
@@ -160,6 +164,8 @@ class _Run:
     steps: list[Step]
     choice: Choice
     packed: bool
+    loss_of: Callable[[Sequence[Encoded]], torch.Tensor]  # summed over what is learned of them
+    meter: meter.Meter
     weights: Weights
     cursor: Cursor
     device: str
@@ -191,24 +197,22 @@ def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: 
         replay = [n for n, sample in enumerate(encoded) if sample.replay]
         for n, soft in zip(replay, with_soft_targets(model, [encoded[n] for n in replay]), strict=True):
             encoded[n] = soft
-    steps = schedule(
-        encoded,
-        tokens=phase.tokens,
-        step_tokens=phase.step_tokens,
-        epochs=phase.epochs,
-        replay_share=phase.replay_share,
-        seed=seed,
-    )
-    cursor = load_checkpoint(out / "checkpoints", weights, hash_value([made_from, choice.name]))
-    _drop_lines_after(out / METRICS, cursor.step)
+    steps = schedule_phase(encoded, phase, seed=seed)
+    general = meter.read_by_base(model, student.tokenizer, eos_id=student.eos_ids[0])
     if packed:
         model.set_attn_implementation(attention.NAME)
+    loss_of = partial(_loss, model, packed=packed, dtype=choice.dtype, device=device)
+    distance = meter.Meter(general, loss_of)  # while the student is still its base
+    cursor = load_checkpoint(out / "checkpoints", weights, hash_value([made_from, choice.name]))
+    _drop_lines_after(out / METRICS, cursor.step)
     return _Run(
         student=student,
         encoded=encoded,
         steps=steps,
         choice=choice,
         packed=packed,
+        loss_of=loss_of,
+        meter=distance,
         weights=weights,
         cursor=cursor,
         device=device,
@@ -226,10 +230,10 @@ def _rehearsed(run: _Run, progress: Progress) -> Expected:
     return expected
 
 
-def _loss(run: _Run, samples: list[Encoded]) -> Tensor:
-    if run.packed:
-        return row_loss(run.student.model, pack(samples, dtype=run.choice.dtype, device=run.device))
-    return plain_loss(run.student.model, samples)
+def _loss(model: Any, samples: Sequence[Encoded], *, packed: bool, dtype: torch.dtype, device: str) -> torch.Tensor:
+    if packed:
+        return row_loss(model, pack(samples, dtype=dtype, device=device))
+    return plain_loss(model, samples)
 
 
 def _save(run: _Run, student_path: Path, phase: Phase, out: Path) -> None:
@@ -245,7 +249,8 @@ def _save(run: _Run, student_path: Path, phase: Phase, out: Path) -> None:
 
 
 def _result(run: _Run, cursor: Cursor, expected: Expected, out: Path) -> TrainResult:
-    losses = [row["loss"] for row in read_jsonl(out / METRICS)]
+    rows = read_jsonl(out / METRICS)
+    losses, kl = [row["loss"] for row in rows], rows[-1].get("kl", 0.0)
     first, last = losses[:ENDS], losses[-ENDS:]
     return TrainResult(
         steps=len(run.steps),
@@ -261,6 +266,7 @@ def _result(run: _Run, cursor: Cursor, expected: Expected, out: Path) -> TrainRe
         dtype_reason=run.choice.reason,
         packed=run.packed,
         peak_gib=round(peak_gib(), 3),
+        kl=kl,
         expected=expected,
     )
 
@@ -276,7 +282,9 @@ def hash_student(path: Path) -> str:
     return hash_folder(path, "*") if path.is_dir() else hash_file(path)
 
 
-def _log(log: TextIO, cursor: Cursor, *, loss: float, lr: float, norm: float, speed: float) -> dict[str, float]:
+def _log(
+    log: TextIO, cursor: Cursor, *, loss: float, lr: float, norm: float, speed: float, kl: float
+) -> dict[str, float]:
     """Write a line of metrics and return it."""
     line = {
         "step": cursor.step,
@@ -287,6 +295,7 @@ def _log(log: TextIO, cursor: Cursor, *, loss: float, lr: float, norm: float, sp
         "seconds": round(cursor.seconds, 2),
         "tokens_per_second": round(speed, 1),
         "peak_gib": round(peak_gib(), 3),
+        "kl": round(kl, 5),
     }
     log.write(json.dumps(line) + "\n")
     log.flush()

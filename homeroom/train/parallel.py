@@ -29,7 +29,7 @@ from homeroom.core.files import read_jsonl
 from homeroom.core.types import Sample
 from homeroom.models.student import load_student, save_student, use_cores
 from homeroom.train import attention
-from homeroom.train.batches import Row, Step, pack, schedule
+from homeroom.train.batches import Row, Step, pack, schedule_phase
 from homeroom.train.blend import blend
 from homeroom.train.freeze import freeze
 from homeroom.train.loop import MAX_SAMPLE_TOKENS, METRICS
@@ -61,14 +61,7 @@ def train_parallel(
         raise ContentError("there are no samples, or this student cannot read several in one row", where=str(out))
     choice = pick_dtype(dtype, student.model.config, device=device.partition(":")[0])
     compute = _agreed(choice.dtype)
-    steps = schedule(
-        encoded,
-        tokens=phase.tokens,
-        step_tokens=phase.step_tokens,
-        epochs=phase.epochs,
-        replay_share=phase.replay_share,
-        seed=seed,
-    )
+    steps = schedule_phase(encoded, phase, seed=seed)
     freeze(student.model, phase.frozen_share)
     student.model.set_attn_implementation(attention.NAME)
     loss_of = split(student.model, dtype=compute)

@@ -131,6 +131,22 @@ def test_two_answers_stand_in_columns_on_a_wide_terminal_and_below_each_other_el
     assert first.split() == ["base", "|", "tuned"]
 
 
+@pytest.mark.parametrize(("term", "columns"), [("dumb", "100"), ("dumb", "40"), ("xterm", "100"), ("xterm", "40")])
+def test_a_dumb_terminal_gets_plain_lines(term, columns, talk, capsys, monkeypatch):
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("COLUMNS", columns)
+    open_talk = talk(compare=True)
+    capsys.readouterr()
+    cli._do(open_talk, ASKED)
+    cli._do(open_talk, "/why")
+    said = capsys.readouterr()
+    assert ("\x1b" in said.out + said.err) == (term != "dumb")
+    assert "base" in said.out
+    assert "tuned" in said.out
+
+
 def test_an_unknown_command_shows_what_there_is_and_new_forgets(talk, capsys):
     open_talk = talk()
     cli._do(open_talk, ASKED)

@@ -16,7 +16,7 @@ from homeroom.core.errors import ContentError, StageError, UsageError
 from homeroom.core.files import read_record
 from homeroom.core.types import Message, Sample
 from homeroom.models.torch_engine import TorchEngine
-from homeroom.train import loop
+from homeroom.train import loop, meter
 from homeroom.train.loop import train
 from homeroom.train.phases import train_phases
 
@@ -140,8 +140,8 @@ def test_no_samples_and_an_unknown_dtype_are_refused(tiny, tmp_path):
 def test_several_rows_in_a_step_make_the_same_update_as_one_row(tiny, tmp_path, monkeypatch):
     phase = dataclasses.replace(QUICK, tokens=500, step_tokens=500)
     train(tiny, facts(), phase=phase, seed=0, dtype="float32", out=tmp_path / "one")
-    planned = loop.schedule
-    monkeypatch.setattr(loop, "schedule", lambda *a, **k: split(planned(*a, **k)))
+    planned = loop.schedule_phase
+    monkeypatch.setattr(loop, "schedule_phase", lambda *a, **k: split(planned(*a, **k)))
 
     def split(steps):
         return [dataclasses.replace(s, rows=tuple((n,) for row in s.rows for n in row)) for s in steps]
@@ -152,6 +152,19 @@ def test_several_rows_in_a_step_make_the_same_update_as_one_row(tiny, tmp_path, 
         torch.testing.assert_close(one[name], many[name], rtol=1e-3, atol=2e-5)
     rows = [json.loads((tmp_path / n / "metrics.jsonl").read_text().splitlines()[0]) for n in ("one", "many")]
     assert math.isclose(rows[0]["loss"], rows[1]["loss"], rel_tol=1e-4)
+
+
+def test_the_distance_from_the_base_is_logged_grows_and_changes_nothing(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(meter, "EVERY", 3)
+    result = train(tiny, facts(), phase=QUICK, seed=0, dtype="float32", out=tmp_path / "one")
+    rows = [json.loads(line) for line in (tmp_path / "one" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["kl"] for row in rows[:2]] == [0.0, 0.0]
+    assert 0 < rows[2]["kl"] < rows[-1]["kl"] == round(result.kl, 5)
+    still = dataclasses.replace(QUICK, lr=0.0)
+    assert train(tiny, facts(), phase=still, seed=0, dtype="float32", out=tmp_path / "still").kl < 1e-4
+    monkeypatch.setattr(meter, "is_due", lambda step, steps: False)
+    train(tiny, facts(), phase=QUICK, seed=0, dtype="float32", out=tmp_path / "none")
+    assert same(tmp_path / "one/final", tmp_path / "none/final")
 
 
 def test_phases_follow_each_other_are_recorded_and_skipped_when_up_to_date(tiny, tmp_path):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from homeroom.core.types import Message, Sample
 from homeroom.models.student import load_student
-from homeroom.train import attention, loss, soft
+from homeroom.train import attention, batches, loss, soft
 from homeroom.train.attention import can_pack
 from homeroom.train.batches import pack
 from homeroom.train.loss import plain_loss, row_loss
@@ -83,7 +85,7 @@ def loss_and_gradients(model, value) -> tuple[float, list[torch.Tensor]]:
     return value.item(), [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
 
-@pytest.mark.parametrize("short", [256, 0], ids=["products", "kernel"])
+@pytest.mark.parametrize("short", [256, 30, 0], ids=["products", "both", "kernel"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_packed_row_has_the_loss_and_the_gradients_of_its_samples_one_by_one(family, short, monkeypatch):
     monkeypatch.setattr(attention, "SHORT", short)
@@ -123,6 +125,26 @@ def test_real_conversations_and_texts_packed_together_equal_separate_rows(tiny):
     assert packed == pytest.approx(plain, rel=1e-6)
     for one, other in zip(gradients, plain_gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5 * float(other.abs().max()))
+
+
+def test_lengths_in_buckets_as_on_a_mac_give_the_same_loss_and_gradients(tiny, monkeypatch):
+    student = load_student(tiny)
+    student.model.set_attn_implementation(attention.NAME)
+    samples = [replace(sample, prefix=(1, 2, 3)) for sample in random_samples()[:5]]
+
+    def of_row():
+        row = pack(samples, dtype=torch.float32)
+        return row, *loss_and_gradients(student.model, row_loss(student.model, row))
+
+    row, plain, gradients = of_row()
+    monkeypatch.setitem(batches.BUCKET, "cpu", 16)
+    bucketed, same, alike = of_row()
+    assert len(row.ids_T) % 16
+    assert len(bucketed.ids_T) % 16 == 0
+    assert not any(block.query_SL.shape[1] % 16 for block in bucketed.blocks)
+    assert same == pytest.approx(plain, rel=1e-6)
+    for one, other in zip(alike, gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5 * float(other.abs().max()))
 
 
 def test_models_whose_layers_mix_neighbours_are_not_packed():
