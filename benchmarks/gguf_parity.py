@@ -1,11 +1,12 @@
 """Does a GGUF file say what the student in torch says? Top-1 agreement over 5,000 tokens, and the final exam twice.
 
-    python benchmarks/gguf_parity.py COURSE [--kinds f16,q8_0] [--tokens 5000] [--exam]
+    python benchmarks/gguf_parity.py COURSE [--model FOLDER] [--kinds f16,q8_0] [--tokens 5000] [--exam]
 
-COURSE has a tuned student, its training data and its exam in `out/`. Teacher-forced: both read the same conversations,
-and at every token we ask both for the likeliest next one. With `--exam` both answer the final exam, the file through
-the local engine's own chat endpoint, which writes the prompt from the template inside the file. One JSON a kind in
-`results/gguf-parity-KIND.json`; a cell that is there is skipped.
+COURSE has its training data and its exam in `out/`, and a tuned student, unless `--model` names another one.
+Teacher-forced: both read the same conversations, and at every token we ask both for the likeliest next one. With
+`--exam` both answer the final exam, the file through the local engine's own chat endpoint, which writes the prompt from
+the template inside the file; three minutes for 96 questions. One JSON a kind in `results/gguf-parity-KIND.json`; a cell
+that is there is skipped.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def compare(student: Any, gguf: Path, rows: list[list[int]], tokens: int) -> dic
     }
 
 
-def exam(course: Path, gguf: Path) -> dict[str, Any]:
+def exam(course: Path, model: Path, gguf: Path) -> dict[str, Any]:
     """Return how both answer the final exam, paired."""
     questions = [q for q in read_exam(course / "out" / "exam" / "final.jsonl") if q.split == "final"]
 
@@ -91,7 +92,7 @@ def exam(course: Path, gguf: Path) -> dict[str, Any]:
         local_engine(gguf, context_tokens=CONTEXT, log=Path(logs) / "log") as endpoint,
     ):
         theirs = examine(questions, through_engine, max_tokens=64)
-    ours = examine(questions, TorchEngine(course / "out" / "model").answer, max_tokens=64)
+    ours = examine(questions, TorchEngine(model).answer, max_tokens=64)
     return {
         "questions": len(questions),
         "torch": sum(s.correct for s in ours),
@@ -104,22 +105,25 @@ def exam(course: Path, gguf: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("course", type=Path)
+    parser.add_argument("--model", type=Path)
     parser.add_argument("--kinds", default="f16,q8_0")
     parser.add_argument("--tokens", type=int, default=5000)
     parser.add_argument("--exam", action="store_true")
     args = parser.parse_args()
     use_cores()
-    student = load_student(args.course / "out" / "model")
-    rows = rows_of(student, read_jsonl(args.course / "out" / "dataset" / "train.jsonl", Sample), args.tokens)
+    model = args.model or args.course / "out" / "model"
+    student = None if args.exam else load_student(model)
+    samples = read_jsonl(args.course / "out" / "dataset" / "train.jsonl", Sample)
+    rows = rows_of(student, samples, args.tokens) if student else []
     for kind in args.kinds.split(","):
         place = RESULTS / f"gguf-parity-{kind}{'-exam' * args.exam}.json"
         if place.is_file():
             print(f"{place.name}: there")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            gguf = export_gguf(args.course / "out" / "model", Path(folder) / f"{kind}.gguf", kind=kind)
+            gguf = export_gguf(model, Path(folder) / f"{kind}.gguf", kind=kind)
             size = gguf.stat().st_size
-            found = exam(args.course, gguf) if args.exam else compare(student, gguf, rows, args.tokens)
+            found = exam(args.course, model, gguf) if args.exam else compare(student, gguf, rows, args.tokens)
         write_json(place, {"version": 1, "kind": kind, "bytes": size, **found})
         print(f"{place.name}: {found}")
 

@@ -61,7 +61,8 @@ def main() -> None:
     stage._likelihood = lambda *_: None  # half of the time, and no part of this table
     reports = []
     for number, model in enumerate(args.models):
-        course = course_of(args.course, model, args.work / str(number), args.answers)
+        earlier = [args.work / str(n) / "out" / "report" / "answers" for n in range(number)]  # the base's among them
+        course = course_of(args.course, model, args.work / str(number), [*args.answers, *earlier])
         out = course / "out" / "report"
         if not (out / "report.json").is_file():
             opened = open_course(course, ("evaluate.retention=short",))
