@@ -40,7 +40,7 @@ def samples() -> list[Sample]:
     ]
 
 
-def fixed_steps(encoded, **_) -> list[Step]:
+def fixed_steps(encoded, *_, **__) -> list[Step]:
     """The batches that TRL was given, in two rows each."""
     steps = []
     for batch in batches():
@@ -65,7 +65,7 @@ def ours(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setattr(loop, "schedule", fixed_steps)
+        patch.setattr(loop, "schedule_phase", fixed_steps)
         patch.setattr(Weights, "update", update)
         train(student(folder / "student"), samples(), phase=PHASE, seed=0, dtype="float32", out=folder / "run")
     model = load_student(folder / "run" / "final").model
