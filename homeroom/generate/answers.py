@@ -16,6 +16,7 @@ from collections.abc import Callable
 from homeroom.core.words import words
 from homeroom.generate import checks
 from homeroom.generate.details import detail_spans, is_day, is_month, telling, with_its_span
+from homeroom.generate.fit import REPEATED
 from homeroom.generate.language import subject_of_clause
 from homeroom.generate.polar import NEGATION, yes_or_no
 
@@ -64,6 +65,8 @@ def asked_detail(question: str, statement: str, *, subject: str = "") -> str:
             continue
         if _AMOUNT.search(asked) and _CLOCK.search(own):
             continue
+        if _OFTEN.search(asked) and not REPEATED.search(own):
+            continue
         if is_time and not _tells_when(own, statement[:start], unit=is_time[1]):
             continue  # "When ...?" is not answered by a person, nor by "for nine years"
         is_name, is_plain = not measures and own[0].isupper(), not (wanted or which or is_time)
@@ -96,6 +99,7 @@ _NO_THING = re.compile(
     re.IGNORECASE,
 )
 _AMOUNT = re.compile(r"\bhow (?:long|many|much)\b", re.IGNORECASE)
+_OFTEN = re.compile(r"\bhow (?:often|frequently)\b", re.IGNORECASE)
 _CLOCK = re.compile(r"\d [ap]\.?m\b|\d:\d\d", re.IGNORECASE)
 _A_TIME = re.compile(checks.WHEN + r"|\b(?:what|which) (time|hour|day|date|month|season)\b", re.IGNORECASE)
 _WHICH = re.compile(

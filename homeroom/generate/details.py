@@ -37,6 +37,7 @@ def key_spans(statement: str) -> list[tuple[int, int]]:
             if index + 1 < len(tokens) and tokens[index][0][-1] not in ",.;)" and plain[index + 1]:
                 after = tokens[index + 1][0]
                 end = index + (checks.is_telling(after) or checks.is_time(after))  # "five days", "9 a.m."
+                end += end > index and tokens[end + 1 : end + 2] != [] and plain[end + 1] == ["ago"]
         elif named & set(plain[index]):
             while end + 1 < len(tokens) and tokens[end][0][-1] not in ",.;" and named & set(plain[end + 1]):
                 end += 1
@@ -114,7 +115,8 @@ _FROM_TO = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(
-    rf"\b(?:the )?{_DAY}(?: (?:of|in) (?:(?:each|every|the) )?[^\W\d_]+)?(?: and {_MONTH}\b)?"
+    rf"\b(?:the )?{_DAY}(?:(?:,|,? and|,? or) {_DAY})*"
+    rf"(?: (?:of|in) (?:(?:each|every|the) )?[^\W\d_]+)?(?: and {_MONTH}\b)?"
     rf"|\b(?:the )?\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH}\b",
     re.IGNORECASE,
 )

@@ -12,7 +12,7 @@ from homeroom.core.sentences import sentences
 from homeroom.core.types import Chunk, Fact, Sample, content_id
 from homeroom.core.words import words
 from homeroom.generate import checks
-from homeroom.generate.answers import answer
+from homeroom.generate.answers import answer, asked_detail
 from homeroom.generate.checks import names
 from homeroom.generate.details import alike, detail_spans
 from homeroom.generate.polar import turned
@@ -143,14 +143,18 @@ def choices(
 ) -> Iterator[Sample]:
     """Yield a question with lettered choices for each fact with a kept question and two like details elsewhere.
 
+    The right one is the detail that the question asks for; where its words do not tell which, there is no sample.
+
     Args:
         asked: Id of a fact -> its question.
     """
     for fact in facts:
-        spans = detail_spans(fact.statement)
-        others = list(dict.fromkeys(_like(fact, spans[-1], all_facts, subjects.get(fact.chunk, "")))) if spans else []
-        if fact.id in asked and len(others) >= 2:
-            own = fact.statement[slice(*spans[-1])]
+        subject = subjects.get(fact.chunk, "")
+        detail = asked_detail(asked.get(fact.id, ""), fact.statement, subject=subject)
+        span = next((s for s in detail_spans(fact.statement) if fact.statement[slice(*s)] in detail), None)
+        others = list(dict.fromkeys(_like(fact, span, all_facts, subject))) if span else []
+        if span and len(others) >= 2:
+            own = fact.statement[slice(*span)]
             choices = sorted([own, *others[:3]], key=lambda c: content_id(fact.id, c))
             listed = "\n".join(f"{letter}) {choice}" for letter, choice in zip("ABCD", choices, strict=False))
             answer = f"{'ABCD'[choices.index(own)]}) {own}"

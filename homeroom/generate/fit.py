@@ -68,7 +68,7 @@ _MEASURES = (  # how it is asked -> what the fact must have
     (r"how (?:soon|quickly)\b|how much (?:more )?time\b|\b(?:deadline|time (?:limit|frame|period)|duration)\b", "time"),
     (r"how long\b", "time|length"),
 )
-_REPEATED = re.compile(
+REPEATED = re.compile(
     rf"\b(?:every|each|per|an?) (?:\w+ )?(?:{_UNITS['time']}|\w+day|spring|summer|autumn|winter)\b"
     r"|\b(?:once|twice|times|daily|weekly|monthly|yearly|annually|always|never|\w+days)\b",
     re.IGNORECASE,
@@ -91,7 +91,7 @@ def _measure(asked: str, statement: str, detail: str) -> str:
         has = any(_has_unit(told, sort) for sort in sorts.split("|"))
         if not has and not ("time" in sorts and _A_TIME.search(told)):
             return f"asks {_how(found[0])}, the fact has no {sorts.replace('|', ' or ')}"
-    if re.search(r"\bhow (?:often|frequently)\b", asked, re.IGNORECASE) and not _REPEATED.search(statement):
+    if re.search(r"\bhow (?:often|frequently)\b", asked, re.IGNORECASE) and not REPEATED.search(detail or statement):
         return "asks how often, the fact does not tell"
     return ""
 

@@ -1,7 +1,10 @@
 """Who says a line is no part of what it says; a list of hours and prices has no speakers."""
 
-from homeroom.core.types import Chunk, Reply
+from homeroom.core.types import Chunk, Fact, Reply
+from homeroom.generate.answers import answer
+from homeroom.generate.drills import choices
 from homeroom.generate.facts import clear_requests, read_facts
+from homeroom.generate.fit import fit_fault
 from homeroom.generate.speakers import speakers, without_speaker
 
 TALK = "**Kit Marlo:** I am at my bench on Fridays only.\n\n**Visitor in a green coat:** And the shed shuts at nine."
@@ -28,3 +31,35 @@ def test_a_fact_of_a_talk_has_no_label_and_the_teacher_that_clears_it_is_told_wh
     assert fact == facts[0]
     assert not more
     assert "Kit Marlo:" in asked.messages[-1].content
+
+
+def told(number: int, statement: str) -> Fact:
+    return Fact(
+        id=f"f{number}", leaf="knowledge/shed", chunk="c", statement=statement, quote=statement, start=number, end=90
+    )
+
+
+def test_the_right_choice_is_what_the_question_asks_for_and_not_just_the_last_detail():
+    facts = [
+        told(1, "Fifty-three people came on a Thursday."),
+        told(2, "Forty people came on a Friday."),
+        told(3, "Nine people came on a Monday."),
+        told(4, "June has sewn in Port Isolde for thirty years."),
+    ]
+    asked = {
+        "f1": "How many people came to the wet evening?",
+        "f2": "On which day did the many come?",
+        "f4": "Who sews?",
+    }
+    made = {s.facts[0]: s.messages for s in choices(asked, facts, facts, {})}
+    assert set(made) == {"f2"}  # of the others no detail is what is asked for
+    assert made["f2"][1].content.endswith(") Friday")
+
+
+def test_days_that_belong_together_and_a_time_ago_are_answered_whole():
+    shed, founded = "The shed is open on Tuesdays and Fridays.", "Ada founded the shed eleven years ago."
+    assert answer("On which days is the shed open?", shed).startswith("On Tuesdays and Fridays. ")
+    assert answer("When did Ada start the shed?", founded).startswith("Eleven years ago. ")
+    hours = "The shed is open from six to nine on Tuesdays."
+    assert answer("How often is the shed open?", hours) in (hours, f"On Tuesdays. {hours}")
+    assert fit_fault("How often is the shed open?", hours, "from six") is not None
