@@ -1,8 +1,8 @@
 """How time and memory grow with a course: documents, facts and samples with a scripted teacher, at several sizes.
 
 A handbook of so many sections is made up (each with five facts of its own names and numbers), a scripted endpoint
-answers at once, and the stages up to the samples run in a child whose peak memory is read. What is measured
-is therefore Homeroom itself: asking, keeping, checking, writing. Sentence vectors are the tests' arithmetic ones.
+answers at once and finds every question that it looks up, and the stages up to the samples run in a child whose peak
+memory is read. What is measured is therefore Homeroom itself: asking, keeping, checking, writing. Sentence vectors are the tests' arithmetic ones.
 
     python benchmarks/growth.py [--chunks 125 250 500 1000] [--questions 16]
 
@@ -148,8 +148,10 @@ def measure(chunks: int, questions: int) -> dict[str, object]:
 
     with tempfile.TemporaryDirectory() as place:
         folder = otter_course.make(Path(place) / "course", handbook=handbook(chunks))
-        row = {"question": "Which of the isles has no house at all?", "must": [["none"]]}
-        rows = [json.dumps({"id": split, "split": split, **row}) + "\n" for split in ("quiz", "dev", "final")]
+        rows = [
+            json.dumps({"id": s, "split": s, "question": f"Which isle has no {s} at all?", "must": [["none"]]}) + "\n"
+            for s in ("quiz", "dev", "final")
+        ]
         (folder / "exam.jsonl").write_text("".join(rows))
         env = os.environ | {
             "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{Path(__file__).parent}",

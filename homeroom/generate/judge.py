@@ -9,6 +9,7 @@ cannot tell; with the whole passage, numbered, and 0 for none, it can (`dev/LOG.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -47,11 +48,17 @@ def numbered(chunk: Chunk, fact: Fact) -> Numbered | None:
 
 def lookup_request(passage: Numbered, chunk: Chunk, question: str) -> Request:
     """Return the question which sentence of a passage answers a question."""
+    prompt = prompts("judge")["lookup"]
+    asked = fill(prompt["user"], title=chunk.title, heading=chunk.heading, passage=passage.text, question=question)
+    return _one_token(request(prompt["system"], *_lookup_examples(), asked, max_tokens=1))
+
+
+@functools.cache
+def _lookup_examples() -> tuple[str, ...]:
     prompt, turns = prompts("judge")["lookup"], []
     for place, ask in enumerate(prompt["asks"]):
         turns += [f"{'' if place else prompt['example']}Question: {ask['question']}", ask["answer"]]
-    asked = fill(prompt["user"], title=chunk.title, heading=chunk.heading, passage=passage.text, question=question)
-    return _one_token(request(prompt["system"], *turns, asked, max_tokens=1))
+    return tuple(turns)
 
 
 def is_found(reply: Reply, passage: Numbered) -> bool:

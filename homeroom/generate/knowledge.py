@@ -24,7 +24,7 @@ from homeroom.generate.closeness import closeness
 from homeroom.generate.drills import choices, composed, drills
 from homeroom.generate.duplicates import duplicates
 from homeroom.generate.facts import subject_of
-from homeroom.generate.judge import claim_request, is_found, lookup_request, numbered, says_yes
+from homeroom.generate.judge import Numbered, claim_request, is_found, lookup_request, numbered, says_yes
 from homeroom.generate.questions import QuestionChecks, lead_of, question_request, read_questions
 from homeroom.generate.sifted import Ask, Item
 from homeroom.generate.steering import tongue, without_steering
@@ -152,10 +152,10 @@ class _Work:
     def _looked_up(self, drafts: Sequence[Checked]) -> list[Checked]:
         """Let the teacher look the questions that passed up in their passages, one token each."""
         out, asked = list(drafts), []
+        passages = {fact: self._passage(d) for fact, d in {d.facts[0]: d for d, _ in drafts}.items()}
         for n, (draft, fault) in enumerate(drafts):
-            fact, chunk = self.facts[draft.facts[0]], self.chunks[draft.chunk]
-            is_english = {tongue(draft.messages[0].content), tongue(chunk.text)} <= {"en", ""}
-            if fault is None and is_english and (passage := numbered(chunk, fact)):  # it was measured in English
+            passage = passages.get(draft.facts[0]) if fault is None else None
+            if passage and tongue(draft.messages[0].content) in ("en", ""):
                 asked.append((n, passage))
         asked.sort(key=lambda a: a[1].text)  # a passage is read once for all its questions
         requests = [
@@ -165,6 +165,11 @@ class _Work:
             if reply is not None and not is_found(reply, passage):
                 out[n] = drafts[n][0], ("look-up", "the teacher does not find the answer in the passage")
         return out
+
+    def _passage(self, draft: Sample) -> Numbered | None:
+        """Return where a question is looked up; None in other languages than English, in which nobody measured it."""
+        chunk = self.chunks[draft.chunk]
+        return numbered(chunk, self.facts[draft.facts[0]]) if tongue(chunk.text) in ("en", "") else None
 
     def pass_on(self, drafts: Iterable[Checked]) -> Iterator[Item]:
         """Yield each draft, or the rejected one with the reason, and remember which fact has how many questions."""
