@@ -2,7 +2,8 @@
 
 A handbook of so many sections is made up (each with five facts of its own names and numbers), a scripted endpoint
 answers at once and finds every question that it looks up, and the stages up to the samples run in a child whose peak
-memory is read. What is measured is therefore Homeroom itself: asking, keeping, checking, writing. Sentence vectors are the tests' arithmetic ones.
+memory is read. What is measured is therefore Homeroom itself: asking, keeping, checking, writing. Sentence vectors are
+the tests' arithmetic ones.
 
     python benchmarks/growth.py [--chunks 125 250 500 1000] [--questions 16]
 

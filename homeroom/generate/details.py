@@ -114,10 +114,13 @@ _FROM_TO = re.compile(
     rf"(?P<end>(?:the (?:end|beginning|start|middle) of )?[^\s,;.]+(?:\.\d\d)?{_CLOCKED})",
     re.IGNORECASE,
 )
+_NTH = (
+    r"(?:\d{1,2}(?:st|nd|rd|th)?|(?:twenty-|thirty-)?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|tenth"
+    r"|eleventh|twelfth|(?:thir|four|fif|six|seven|eigh|nine)teenth|twentieth|thirtieth)"
+)
 _DATE = re.compile(
-    rf"\b(?:the )?{_DAY}(?:(?:,|,? and|,? or) {_DAY})*"
-    rf"(?: (?:of|in) (?:(?:each|every|the) )?[^\W\d_]+)?(?: and {_MONTH}\b)?"
-    rf"|\b(?:the )?\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH}\b",
+    rf"\b(?:the )?{_DAY}(?:(?:,|,? and|,? or) {_DAY})*(?: (?:of|in) (?:(?:each|every|the) )?[^\W\d_]+)?"
+    rf"(?: and {_MONTH}\b)?|\b(?:the )?{_NTH} (?:of )?{_MONTH}\b",
     re.IGNORECASE,
 )
 _ENDS = re.compile(r"\b(?:clos(?:e|es|ed|ing)|ends?|ending|finish\w*|stops?|until|till|turned off)\b", re.IGNORECASE)

@@ -11,7 +11,7 @@ nearer to this fact than to any other. So the two are compared in what they meas
     denial    "which plan is open to ..." about a fact that denies, or the other way round
     past      when something was, the fact tells what always is
     sort      which class, what direction, whose name: the answer is a time or a number
-    person    who does something: the answer is half of what the question says, or a thing
+    said      half of the name, or of the days, is in the question; who does something, and the answer is a thing
     head      somebody above the one that the fact tells: "who is in charge of the inspector?"
 
 English only: a question in another language has no fault here.
@@ -49,7 +49,7 @@ def fit_fault(question: str, statement: str, detail: str) -> Fault | None:
         or _bound(asked, statement)
         or _past(asked, statement)
         or _head(asked, statement)
-        or (detail and (_denial(asked, statement, detail) or _sort(asked, detail) or _person(question, detail)))
+        or (detail and (_denial(asked, statement, detail) or _sort(asked, detail) or _said(question, detail)))
     )
     return ("fit", reason) if reason else None
 
@@ -81,6 +81,11 @@ _A_TIME = re.compile(
 )
 
 
+_AGED = re.compile(
+    r"\b(?:old|older|oldest|young|younger|youngest|age[ds]?|born|built|made|under|over)\b", re.IGNORECASE
+)
+
+
 def _measure(asked: str, statement: str, detail: str) -> str:
     """Return what a question measures that its answer has no number of, or ""."""
     told = detail if numbers(detail) else statement
@@ -93,6 +98,8 @@ def _measure(asked: str, statement: str, detail: str) -> str:
             return f"asks {_how(found[0])}, the fact has no {sorts.replace('|', ' or ')}"
     if re.search(r"\bhow (?:often|frequently)\b", asked, re.IGNORECASE) and not REPEATED.search(detail or statement):
         return "asks how often, the fact does not tell"
+    if re.search(r"\bhow old\b", asked, re.IGNORECASE) and not _AGED.search(statement):
+        return "asks how old, the fact does not tell"
     return ""
 
 
@@ -211,8 +218,10 @@ def _sort(asked: str, detail: str) -> str:
     return f"asks {found[0]}, the answer is a number, a time or a condition"
 
 
-def _person(question: str, detail: str) -> str:
-    """Return that somebody is asked for, and the question says half of the name, or the answer is a thing, or ""."""
+def _said(question: str, detail: str) -> str:
+    """Return that a question says half of the name or of the days that it asks for, or for a person gets a thing."""
+    if _DAYS & set(words(detail)) & set(words(question)):
+        return "says a part of the days that it asks for"
     if not re.search(r"\b(?:who|whom|whose)\b", last_sentence(question), re.IGNORECASE):
         return ""
     own = [w for w in words(detail) if w in names(f"It is {detail}")]
@@ -221,6 +230,7 @@ def _person(question: str, detail: str) -> str:
     return "asks for a person, the answer is a thing" if re.fullmatch(r"(?i:the) [A-Z]\w+ [a-z]+", detail) else ""
 
 
+_DAYS = frozenset(words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday"))
 _ABOVE = re.compile(
     r"\b(?:in charge of|responsible for|oversees?|supervises?|manages?|above|boss of|head of|leads?|reports? to)\b",
     re.IGNORECASE,

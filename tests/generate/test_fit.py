@@ -26,6 +26,9 @@ BESIDE = [  # question, fact, detail in front: all of places that no course of o
     ("Which class is taught in the shed?", "Ida Moor teaches in the shed on Mondays.", "on Mondays"),
     ("What is the role of the council?", "The council has seven members.", "seven members"),
     ("The gardener is called Ida. Whom does she watch?", "The head gardener is Ida Moor.", "Ida Moor"),
+    ("How old was Ida Moor when she came?", "Ida Moor came eleven years ago.", "eleven years"),
+    ("On what days is it open on Mondays?", "It is open on Mondays and Fridays.", "on Mondays and Fridays"),
+    ("How often is it open on Fridays?", "It is open from six on Fridays.", "from six"),
     ("Who opens on Sundays?", "The Fern gate opens on Sundays.", "The Fern gate"),
     ("Who is in charge of the head gardener?", "The head gardener is Ida Moor.", "Ida Moor"),
 ]
@@ -44,6 +47,8 @@ ASKED = [
     ("Which day is the class in the shed?", "Ida Moor teaches in the shed on Mondays.", "on Mondays"),
     ("How many people sit on the council?", "The council has seven members.", "seven members"),
     ("Who is in charge of the gardens?", "The head gardener is Ida Moor.", "Ida Moor"),
+    ("How old must a guide be?", "A guide must be older than 17 years.", "17 years"),
+    ("When is it open on Fridays?", "On Fridays it is open from six.", "from six"),
     ("Is the palm house tall?", "The palm house is a low one.", ""),
 ]
 
