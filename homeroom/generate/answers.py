@@ -119,7 +119,9 @@ def _subject_words(statement: str) -> set[str]:
 
 def _tells_when(detail: str, before: str, *, unit: str | None) -> bool:
     """Tell whether a detail is a time or a condition, and not a length of time; in the unit asked for, if any."""
-    if re.search(r"\bfor(?: up to| about| at (?:least|most))?\s*$", before, re.IGNORECASE):
+    if re.search(
+        r"\b(?:for|takes?|took|lasts?|lasted)(?: up to| about| at (?:least|most))?\s*$", before, re.IGNORECASE
+    ):
         return False
     if unit and unit.casefold() in _UNITS:
         return _UNITS[unit.casefold()](detail)

@@ -222,7 +222,7 @@ def _said(question: str, detail: str) -> str:
     """Return that a question says half of the name or of the days that it asks for, or for a person gets a thing."""
     if _DAYS & set(words(detail)) & set(words(question)):
         return "says a part of the days that it asks for"
-    if not re.search(r"\b(?:who|whom|whose)\b", last_sentence(question), re.IGNORECASE):
+    if not _SOMEBODY.search(last_sentence(question)):
         return ""
     own = [w for w in words(detail) if w in names(f"It is {detail}")]
     if len(own) > 1 and own[0] in words(question):
@@ -230,6 +230,7 @@ def _said(question: str, detail: str) -> str:
     return "asks for a person, the answer is a thing" if re.fullmatch(r"(?i:the) [A-Z]\w+ [a-z]+", detail) else ""
 
 
+_SOMEBODY = re.compile(r"\b(?:who|whom|whose|(?:which|what|name of the)(?: \w+)? (?:company|person))\b", re.IGNORECASE)
 _DAYS = frozenset(words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday"))
 _ABOVE = re.compile(
     r"\b(?:in charge of|responsible for|oversees?|supervises?|manages?|above|boss of|head of|leads?|reports? to)\b",

@@ -29,6 +29,7 @@ BESIDE = [  # question, fact, detail in front: all of places that no course of o
     ("How old was Ida Moor when she came?", "Ida Moor came eleven years ago.", "eleven years"),
     ("On what days is it open on Mondays?", "It is open on Mondays and Fridays.", "on Mondays and Fridays"),
     ("How often is it open on Fridays?", "It is open from six on Fridays.", "from six"),
+    ("What is the name of the company that insures pots?", "The Fern plan insures pots.", "The Fern plan"),
     ("Who opens on Sundays?", "The Fern gate opens on Sundays.", "The Fern gate"),
     ("Who is in charge of the head gardener?", "The head gardener is Ida Moor.", "Ida Moor"),
 ]
