@@ -34,7 +34,7 @@ from homeroom.documents.formats import FORMATS, read_text, suffix_of
 from homeroom.generate.checks import decontamination
 from homeroom.web.alike import alike
 from homeroom.web.asked import Ask, Go, NotFound, Page
-from homeroom.web.desk import CourseEntry
+from homeroom.web.desk import CourseEntry, server_options
 from homeroom.web.store import Draft, Stale
 from homeroom.web.translate import sayer, translator
 
@@ -417,6 +417,7 @@ def _begin_teacher(ask: Ask, course: CourseEntry, draft: Draft, extra: dict[str,
         "document": str(document),
         "leaf": draft.place,
         "draft": draft.id,
+        "options": server_options(ask.desk),
     }
     extra["job"] = ask.desk.queue.submit("draft", spec, owner=ask.who.name, device="compute")
     extra["taken"] = False

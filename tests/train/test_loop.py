@@ -16,7 +16,7 @@ from homeroom.core.errors import ContentError, StageError, UsageError
 from homeroom.core.files import read_record
 from homeroom.core.types import Message, Sample
 from homeroom.models.torch_engine import TorchEngine
-from homeroom.train import loop, meter
+from homeroom.train import checkpoints, loop, meter
 from homeroom.train.loop import train
 from homeroom.train.phases import train_phases
 
@@ -91,6 +91,41 @@ def test_a_signal_is_heeded_after_the_step_and_leaves_a_checkpoint_at_it(number,
     train(tiny, facts(), phase=QUICK, seed=3, dtype="bfloat16", out=tmp_path / "b")
     assert same(tmp_path / "a/final", tmp_path / "b/final")
     assert steps == sorted(set(steps))
+
+
+def test_row_73_a_run_that_ends_in_the_middle_of_writing_a_checkpoint_goes_on_from_the_one_before(
+    tiny, tmp_path, monkeypatch
+):
+    class Killed(BaseException):
+        """What nothing handles, as nothing handles a kill."""
+
+    often, written, whole = dataclasses.replace(QUICK, checkpoint_minutes=0.0), [], checkpoints.save_file
+
+    def torn(tensors, path):
+        whole(tensors, path)
+        written.append(path)
+        if len(written) == 3:
+            path.write_bytes(path.read_bytes()[:5_000])
+            raise Killed
+
+    monkeypatch.setattr(checkpoints, "save_file", torn)
+    with pytest.raises(Killed):
+        train(tiny, facts(), phase=often, seed=3, dtype="float32", out=tmp_path / "a")
+    left = sorted(path.name for path in (tmp_path / "a/checkpoints").iterdir())
+    assert [name.startswith(".") for name in left] == [True, False, False]
+    steps = []
+    monkeypatch.undo()
+    train(
+        tiny,
+        facts(),
+        phase=often,
+        seed=3,
+        dtype="float32",
+        out=tmp_path / "a",
+        progress=lambda stage, done, total, note="": steps.extend([done] * bool(done)),
+    )
+    assert len(steps) < 20, "it went on, and did not begin again"
+    assert (tmp_path / "a/final/model.safetensors").is_file()
 
 
 def test_a_checkpoint_of_other_data_or_a_torn_one_is_not_picked_up(tiny, tmp_path):

@@ -1,6 +1,5 @@
 """A server in this process, with a course, a maintainer (Ann) and a contributor (Ben)."""
 
-import re
 import shutil
 from pathlib import Path
 
@@ -9,24 +8,12 @@ import pytest
 pytest.importorskip("starlette")
 pytest.importorskip("argon2")
 
-from starlette.testclient import TestClient
+from web_client import Browser
 
 from homeroom.web.app import COOKIE, make_app
 from homeroom.web.desk import Desk
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "homeroom" / "data" / "examples"
-
-
-class Browser(TestClient):
-    """A browser without script: it follows links and sends the forms that a page has."""
-
-    def csrf(self):
-        return re.search(r'data-csrf="([^"]*)"', self.get("/me").text)[1]
-
-    def fill(self, path, **fields):
-        files = fields.pop("files", None)
-        fields.setdefault("csrf", self.csrf())
-        return self.post(path, data=fields, files=files)
 
 
 @pytest.fixture

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import chromium as browsers
 import pytest
+import scripted_teacher
 from documents.made import pdf
+from scripted_endpoint import scripted_server
+from tiny_student import make_tiny_student
 from web_process import start
 
 from homeroom.core.files import write_json
@@ -80,13 +83,31 @@ class Hand:
         print(f"{name}: {self.seconds[name]} s, {self.clicks} clicks, {self.fields} fields", flush=True)
 
 
+def brief(messages):
+    """The scripted teacher, in as few words as a draft gives it for questions."""
+    text = scripted_teacher.answer(messages)
+    return "\n".join(text.splitlines()[:3]) if messages[-1]["content"].startswith("Fact:") else text
+
+
+@pytest.fixture(params=["scripted", "embedded"])
+def settings(request, tmp_path):
+    """What the jobs are given: first a scripted teacher and a tiny student, to see that the way is whole; then ours."""
+    if request.param == "embedded":
+        yield SMALL
+        return
+    student = make_tiny_student(tmp_path / "student")
+    with scripted_server(brief) as url:
+        models = (f"teacher.url={url}", "teacher.model=scripted", f"student.model={student}")
+        yield (*models, *SMALL, "evaluate.max_tokens=6", "samples.manners=2")
+
+
 @pytest.fixture
-def club(tmp_path):
+def club(tmp_path, settings):
     """A folder with one empty course, settings that keep the jobs short, and a PDF beside it."""
     home = tmp_path / "courses"
     (home / "otter-club" / "knowledge").mkdir(parents=True)
     (home / ".homeroom").mkdir()
-    write_json(home / ".homeroom" / "options.json", list(SMALL))
+    write_json(home / ".homeroom" / "options.json", list(settings))
     pages = []
     for title, text in BOOK.items():
         lines = re.findall(r".{1,78}(?:\s|$)", text)
@@ -118,7 +139,7 @@ def contribute(hand, link, document):
     hand.goes("document.querySelector('#teacher .note')")
     drafted = "document.querySelector('#teacher') && !document.querySelector('#teacher .dot')"
     hand.goes(drafted, seconds=LONG_S)
-    assert not hand.page.js("document.querySelector('#teacher .bad')"), hand.page.js("document.body.innerText")
+    assert not hand.page.js("!!document.querySelector('#teacher .bad')"), hand.page.js("document.body.innerText")
     hand.step("draft")
     hand.type("creators", "The Otter Club")
     hand.page.js("(e => { e.value = 'CC-BY-4.0'; e.dispatchEvent(new Event('change', {bubbles: true})); })"
@@ -150,7 +171,7 @@ def learn(hand):
     hand.goes("location.pathname.startsWith('/runs/')")
     seen = time.monotonic()
     hand.goes(DONE, seconds=LONG_S)  # told by the stream of events, without a reload
-    assert hand.page.js("document.querySelector('.tag.done')"), hand.page.js("document.body.innerText")
+    assert hand.page.js("!!document.querySelector('.tag.done')"), hand.page.js("document.body.innerText")
     assert time.monotonic() - seen > 5
     assert hand.page.js("document.querySelectorAll('.stages .done').length") == 7
     hand.step("run")
@@ -182,7 +203,7 @@ def compare_and_correct(hand):
     return answers
 
 
-def test_the_whole_journey(club, tmp_path):
+def test_the_whole_journey(club, tmp_path, settings):
     server, link = start(club)
     base = link.split("/enter")[0]
     try:
@@ -197,6 +218,8 @@ def test_the_whole_journey(club, tmp_path):
         server.terminate()
         server.wait(60)
         server.stderr.close()
+    if settings is not SMALL:
+        return
     machine = f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f} at the end"
     result = {"first_contribution": counted, "seconds": hand.seconds, "report": right, "answers": answers}
     write_json(RESULT, {**result, "settings": list(SMALL), "machine": machine})
