@@ -11,5 +11,7 @@ Out: a folder with report.json, report.html, items.jsonl and the kept answers. T
     statistics  Wilson, paired bootstrap, exact McNemar
     report      outcomes -> report.json, and the table that ends a run
     page        report.json -> report.html
+    compare     two runs side by side; `seeds`: several of one recipe together
+    harness     lm-eval's tasks on base and tuned
     stage       all of it, in order, resumable
 """

@@ -10,7 +10,7 @@ record, and the tuned student as a Hugging Face folder.
 - `gguf_export.py`: the same as one file for llama.cpp and Ollama.
 - `checkpoints.py`, `stop.py`, `measured.py`: stop and go on, to the same weights.
 - `rehearsal.py`, `memory.py`, `allocator.py`: how long and how much memory, and keeping hold of it.
-- `watch.py`: a run that goes wrong ends early. `events.py`: the metrics for TensorBoard.
+- `watch.py`: a run that goes wrong ends early. `meter.py`: how far it has gone from its base. `events.py`: TensorBoard.
 - `parallel.py`: several processes train one student (FSDP2, torchrun).
 - `export.py`, `card.py`: the tuned student for other programs, and what is said of it.
 """
