@@ -1,6 +1,6 @@
 """Two readers, blind: 200 accepted samples are drawn into a sheet, read, and the two filled sheets compared.
 
-    python benchmarks/label.py draw COURSE [COURSE ...] --out benchmarks/labels/NAME.csv [--number 200] [--seed 0]
+    python benchmarks/label.py draw COURSE[=N] [...] --out benchmarks/labels/NAME.csv [--number 200] [--seed 0]
     python benchmarks/label.py score benchmarks/labels/NAME.reader-a.csv [benchmarks/labels/NAME.reader-b.csv]
 
 A sheet has a row a sample: what is asked and answered (or told), and the passage. It does not say which recipe made it,
@@ -23,14 +23,14 @@ from pathlib import Path
 COLUMNS = ("row", "id", "asked", "answered", "passage", "supported", "answers", "note")
 
 
-def draw(courses: list[Path], *, number: int, seed: int) -> list[dict[str, str]]:
-    """Return the rows of a sheet: samples that rest on a passage, drawn alike from all courses, in a random order."""
+def draw(courses: dict[Path, int], *, seed: int) -> list[dict[str, str]]:
+    """Return the rows of a sheet: so many samples of each course that rest on a passage, in a random order."""
     rows = []
-    for course in courses:
+    for course, number in courses.items():
         chunks = {c["id"]: c for c in _read(course / "out" / "documents" / "chunks.jsonl")}
         samples = [s for s in _read(course / "out" / "samples" / "samples.jsonl") if s.get("chunk") in chunks]
         samples = [s for s in samples if s["kind"] != "passage"]  # the document itself
-        drawn = random.Random(f"{seed}{course.name}").sample(samples, min(len(samples), number // len(courses)))
+        drawn = random.Random(f"{seed}{course.name}").sample(samples, min(len(samples), number))
         rows += [_row(s, chunks[s["chunk"]]) for s in drawn]
     random.Random(seed).shuffle(rows)
     return [{**row, "row": str(n)} for n, row in enumerate(rows, 1)]
@@ -102,7 +102,9 @@ def main(argv: list[str]) -> int:
     options = {argv[n]: argv[n + 1] for n in range(1, len(argv) - 1) if argv[n].startswith("--")}
     paths = [Path(a) for n, a in enumerate(argv[1:], 1) if not a.startswith("--") and not argv[n - 1].startswith("--")]
     if argv[0] == "draw":
-        rows = draw(paths, number=int(options.get("--number", 200)), seed=int(options.get("--seed", 0)))
+        alike = int(options.get("--number", 200)) // len(paths)
+        asked = [str(path).partition("=") for path in paths]
+        rows = draw({Path(p): int(n or alike) for p, _, n in asked}, seed=int(options.get("--seed", 0)))
         with Path(options["--out"]).open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, restval="")
             writer.writeheader()

@@ -31,7 +31,7 @@ from homeroom.generate.steering import tongue, without_steering
 from homeroom.generate.support import doubtful, sample_fault
 from homeroom.generate.texts import read_rewrite, rewrite_request, text_fault, text_sample
 
-BLOCK = 512  # facts that are asked about before their samples are passed on: more would only fill memory
+BLOCK = 256  # facts that are asked about before their samples are passed on: more would only fill memory
 Checked = tuple[Sample, checks.Fault | None]
 REWRITE_SHARE = 0.15  # of the tokens that are left, at most, goes into one wave of retellings
 
