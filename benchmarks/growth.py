@@ -1,7 +1,7 @@
 """How time and memory grow with a course: documents, facts and samples with a scripted teacher, at several sizes.
 
 A handbook of so many sections is made up (each with five facts of its own names and numbers), a scripted endpoint
-answers at once and finds every question that it looks up, and the stages up to the samples run in a child whose peak
+answers at once, and the stages up to the samples run in a child whose peak
 memory is read. What is measured is therefore Homeroom itself: asking, keeping, checking, writing. Sentence vectors are
 the tests' arithmetic ones.
 

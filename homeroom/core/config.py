@@ -103,7 +103,7 @@ class Samples:
     rewrites: int = 2  # styles in which every chunk is told again
     skill_samples: int = 300  # accepted samples wanted per skill leaf
     least: int = 20  # accepted samples of a leaf; below it the run says so, and its exit code is 1
-    look_up: bool = True  # the teacher looks each question up in its passage, one token each; what it finds not is out
+    look_up: bool = False  # the teacher looks each question up in its passage, one token each; what it finds not is out
     judge: bool = (
         False  # let the teacher decide, with one token each, on sentences of retellings where code is in doubt
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from homeroom.core.config import Samples
 from homeroom.core.types import Chunk, Fact, Leaf, Message, Question, Rejected, Sample, content_id
@@ -25,6 +25,7 @@ from homeroom.generate.drills import choices, composed, drills
 from homeroom.generate.duplicates import duplicates
 from homeroom.generate.facts import subject_of
 from homeroom.generate.judge import Numbered, claim_request, is_found, lookup_request, numbered, says_yes
+from homeroom.generate.provenance import QUESTION_CHECKS
 from homeroom.generate.questions import QuestionChecks, lead_of, question_request, read_questions
 from homeroom.generate.sifted import Ask, Item
 from homeroom.generate.steering import tongue, without_steering
@@ -162,8 +163,11 @@ class _Work:
             lookup_request(p, self.chunks[drafts[n][0].chunk], drafts[n][0].messages[0].content) for n, p in asked
         ]
         for (n, passage), reply in zip(asked, self.ask(requests) if asked else (), strict=True):
+            draft = drafts[n][0]
             if reply is not None and not is_found(reply, passage):
-                out[n] = drafts[n][0], ("look-up", "the teacher does not find the answer in the passage")
+                out[n] = draft, ("look-up", "the teacher does not find the answer in the passage")
+            elif reply is not None:
+                out[n] = replace(draft, checks=(*QUESTION_CHECKS, "look-up")), None
         return out
 
     def _passage(self, draft: Sample) -> Numbered | None:

@@ -32,7 +32,6 @@ QUESTION_CHECKS = (
     "duplicate",
     "exam",
     "attribution",
-    "look-up",
 )
 DRILL_CHECKS = ("duplicate", "exam", "support")
 TEXT_CHECKS = (

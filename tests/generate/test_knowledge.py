@@ -1,6 +1,5 @@
 """The knowledge recipe: even coverage, answers that are the fact, and every rejected sample with its reason."""
 
-import dataclasses
 import re
 from collections import Counter
 
@@ -48,7 +47,6 @@ class Teacher:
 
 def made(config: Samples, exam=(), teacher=None):
     ask = teacher or Teacher()
-    config = dataclasses.replace(config, look_up=False)  # see test_look_up.py
     items = knowledge_samples(FACTS, [CHUNK], ask, config=config, all_facts=FACTS, exam=exam, teacher="scripted")
     return sifted(items)
 
@@ -191,7 +189,7 @@ def test_teacher_made_exam_questions_carry_a_key_from_the_fact_and_fill_only_mis
 
 
 def test_samples_are_passed_on_while_the_teacher_is_asked_and_how_many_facts_at_once_changes_nothing(monkeypatch):
-    config = Samples(manners=2, rewrites=1, look_up=False)
+    config = Samples(manners=2, rewrites=1)
     whole = made(config)
     monkeypatch.setattr(knowledge, "BLOCK", 1)
     teacher = Teacher()

@@ -74,6 +74,7 @@ def test_a_question_that_is_found_nowhere_is_rejected_and_said_so(look_up):
         kept == ["Who cleans room 20 on Mondays?", "Who is it that on Mondays cleans room 20 with soap?"][: 2 - look_up]
     )
     assert [r.check for r in made.rejected if r.sample.kind == "direct"] == ["look-up"] * look_up
+    assert {"look-up" in s.checks for s in made.samples if s.kind == "direct"} == {look_up}
     looked = [r for r in asked if r.max_tokens == 1]
     assert len(looked) == 2 * look_up
     assert all(r.messages[-1].content.startswith("New text, House, Rooms: [1] Room 20 is cleaned") for r in looked)

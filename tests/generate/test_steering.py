@@ -37,7 +37,7 @@ def made(text, teacher=None, **config):
         return [Reply(text=t, finish_reason="stop", prompt_tokens=1, completion_tokens=9) for t in texts]
 
     facts = weigh(read_facts(chunk, ask(fact_requests([chunk]))[0]), [])
-    settings = Samples(manners=1, rewrites=1, **config)
+    settings = Samples(manners=1, rewrites=1, look_up=True, **config)
     items = knowledge_samples(facts, [chunk], ask, config=settings, all_facts=facts, exam=(), teacher="t")
     return sifted(items), asked
 
