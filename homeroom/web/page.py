@@ -102,4 +102,7 @@ def date(moment: float | str) -> str:
 
 def shown(text: Any) -> str:
     """Return a name with what cannot be seen written out, so that nothing can be hidden in it or turn a line around."""
-    return "".join(c if c.isprintable() or c in "\n" else f"\\u{ord(c):04x}" for c in str(text))
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n" else f"\\u{ord(c):04x}" for c in text)

@@ -60,13 +60,14 @@ def course(ask: Ask) -> Page:
     entry = ask.desk.course(ask.path["course"])
     tree = ask.desk.tree(entry)
     figure = ask.desk.made(entry, f"map {ask.language}", id(tree), lambda: (tree, _figure(tree, ask.language)))[1]
+    totals = ask.desk.made(entry, "totals", id(tree), lambda: (tree, tree.totals()))[1]
     found, report = handed_in(ask, entry), ask.desk.report(entry)
     jobs = [job for job in ask.desk.jobs_of(entry) if job.kind == "run"]
     return Page(
         template="course.html",
         values={
             "course": entry,
-            "totals": tree.totals(),
+            "totals": totals,
             "figure": figure,
             "gaps": [g for g in tree.gaps if g.kind in ("unknown", "thin", "empty")][:GAPS] or list(tree.gaps[:GAPS]),
             "num_gaps": len(tree.gaps),
@@ -75,7 +76,7 @@ def course(ask: Ask) -> Page:
             "report": _short(report),
             "job": jobs[0] if jobs and jobs[0].state in ("queued", "running") else None,
             "broken": tree.broken[:5],
-            "folders": _folder_rows(tree, ""),
+            "folders": _rows_below(ask, entry, tree, ""),
         },
         only_page=("figure",),
     )
@@ -106,6 +107,12 @@ def _short(report: dict[str, Any] | None) -> dict[str, Any] | None:
         return None
     closed = report["closed_book"]
     return {"verdict": report["verdict"], "before": closed["before"], "after": closed["after"]}
+
+
+def _rows_below(ask: Ask, entry: CourseEntry, tree: Tree, below: str) -> list[dict[str, Any]]:
+    """Return a folder's rows, counted once for each state of the course."""
+    rows = ask.desk.made(entry, f"rows {below[:200]}", id(tree), lambda: (tree, _folder_rows(tree, below)))[1]
+    return list(rows)
 
 
 def _folder_rows(tree: Tree, below: str) -> list[dict[str, Any]]:
@@ -141,7 +148,7 @@ def leaves(ask: Ask) -> Page:
             for leaf in found
         ]  # fmt: skip
     else:
-        rows = ask.desk.made(entry, f"rows {below[:200]}", id(tree), lambda: (tree, _folder_rows(tree, below)))[1]
+        rows = _rows_below(ask, entry, tree, below)
     page = max(0, int(ask.query["page"])) if ask.query.get("page", "").isdecimal() else 0
     page = min(page, 10_000)
     return Page(

@@ -53,7 +53,8 @@ def samples(ask: Ask) -> Page:
             database.execute(f"SELECT count(*) FROM rows {where}", given).fetchone()[0] if where else counts["total"]
         )
         found = database.execute(f"SELECT * FROM rows {where} ORDER BY n LIMIT ? OFFSET ?", (*given, ROWS, page * ROWS))
-        rows = [_row(folder, row, decisions) for row in found.fetchall()]
+        with _Files(folder) as files:
+            rows = [_row(files, row, decisions) for row in found.fetchall()]
     values |= {"rows": rows, "total": total, "pages": (total + ROWS - 1) // ROWS, "decided": len(decisions)}
     return Page(template="samples.html", values=values | {k: counts[k] for k in ("counts", "leaves", "kinds")})
 
@@ -78,11 +79,25 @@ def _where(wanted: dict[str, str], decisions: dict[str, Decision]) -> tuple[str,
     return (f"WHERE {' AND '.join(parts)}" if parts else ""), tuple(given)
 
 
-def _row(folder: Path, row: sqlite3.Row, decisions: dict[str, Decision]) -> dict[str, Any]:
-    file = "rejected.jsonl" if row["state"] == "rejected" else "samples.jsonl"
-    with (folder / file).open("rb") as opened:
-        opened.seek(row["start"])
-        value = json.loads(opened.read(row["size"]))
+class _Files(contextlib.ExitStack):
+    """The files of samples, each opened once for a page."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder, self.opened = folder, dict[str, Any]()
+
+    def read(self, row: sqlite3.Row) -> dict[str, Any]:
+        """Return the line that a row of the index names."""
+        name = "rejected.jsonl" if row["state"] == "rejected" else "samples.jsonl"
+        if name not in self.opened:
+            self.opened[name] = self.enter_context((self.folder / name).open("rb"))
+        self.opened[name].seek(row["start"])
+        found: dict[str, Any] = json.loads(self.opened[name].read(row["size"]))
+        return found
+
+
+def _row(files: _Files, row: sqlite3.Row, decisions: dict[str, Decision]) -> dict[str, Any]:
+    value = files.read(row)
     reason = f"{value['check']}: {value['reason']}" if row["state"] == "rejected" else ""
     sample = _as_shown(value["sample"] if row["state"] == "rejected" else value)
     decision = decisions.get(row["key"])
@@ -131,11 +146,11 @@ def decide(ask: Ask) -> Go:
     if what == "edit" and (len(wanted) != 1 or not ask.get("answer").strip()):
         raise UsageError("mend one sample at a time, and leave its answer not empty")
     made = []
-    with _index(ask, course) as database:
+    with _index(ask, course) as database, _Files(folder) as files:
         for n in wanted:
             row = database.execute("SELECT * FROM rows WHERE n = ?", (n,)).fetchone()
             if row is not None:
-                made.append(_decision(ask, folder, row, what))
+                made.append(_decision(ask, files, row, what))
     if not made:
         raise UsageError("no sample was chosen", hint="Tick some first.")
     with lock_folder(course.folder / "contributions"), (course.folder / FILE).open("a", encoding="utf-8") as file:
@@ -149,11 +164,8 @@ def decide(ask: Ask) -> Go:
     return Go(to=to, said=said, values={"decided": len(made)})
 
 
-def _decision(ask: Ask, folder: Path, row: sqlite3.Row, what: Any) -> Decision:
-    file = "rejected.jsonl" if row["state"] == "rejected" else "samples.jsonl"
-    with (folder / file).open("rb") as opened:
-        opened.seek(row["start"])
-        value = json.loads(opened.read(row["size"]))
+def _decision(ask: Ask, files: _Files, row: sqlite3.Row, what: Any) -> Decision:
+    value = files.read(row)
     sample = from_json(Sample, value["sample"] if row["state"] == "rejected" else value)
     kept: Sample | None = sample if what == "accept" else None
     if what == "edit":
