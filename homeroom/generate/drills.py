@@ -15,9 +15,11 @@ from homeroom.generate import checks
 from homeroom.generate.answers import answer, asked_detail
 from homeroom.generate.checks import names
 from homeroom.generate.details import alike, detail_spans
+from homeroom.generate.language import bound
 from homeroom.generate.polar import turned
 from homeroom.generate.questions import question_sample
 
+BOUND_CHARACTERS = 20  # before a number, in which "more than" or "at most" may stand
 MANY_FACTS = 300  # of which a twin or the wrong choices are taken
 
 
@@ -83,9 +85,22 @@ def _wrong_twin(fact: Fact, all_facts: Sequence[Fact], subject: str) -> str:
         return ""
     start, end = spans[-1]
     for theirs in _like(fact, (start, end), all_facts, subject):
-        if theirs not in fact.statement:
+        if theirs not in fact.statement and not _holds_too(fact.statement, start, end, theirs):
             return fact.statement[:start] + theirs + fact.statement[end:]
     return ""
+
+
+def _holds_too(statement: str, start: int, end: int, theirs: str) -> bool:
+    """Tell whether a bound that is moved outwards still holds: above 18,000 is above 7,500 as well.
+
+    Example:
+        >>> told = "A payment above 7,500 tallens needs a second signature."
+        >>> _holds_too(told, 16, 29, "18,000 tallens"), _holds_too(told, 16, 29, "500 tallens")
+        (True, False)
+    """
+    side = bound(statement[max(0, start - BOUND_CHARACTERS) : end])
+    own, other = ([int(n) for n in checks.numbers(text) if n.isdigit()][:1] for text in (statement[start:end], theirs))
+    return any((b - a) * side < 0 for a in own for b in other)
 
 
 def _like(fact: Fact, span: tuple[int, int], all_facts: Sequence[Fact], subject: str) -> Iterator[str]:

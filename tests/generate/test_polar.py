@@ -98,6 +98,17 @@ def test_a_number_or_a_thing_is_asked_for_in_its_place_and_a_wrong_twin_is_of_th
     assert not any("Is the head of claims" in q and "day" in q for q in asked)
 
 
+@pytest.mark.parametrize(("other", "is_wrong"), [("500", True), ("18,000", False)])
+def test_a_bound_that_is_moved_outwards_holds_as_well_and_is_no_wrong_twin(other, is_wrong):
+    told = "A payment above 7,500 tallens needs a second signature."
+    facts = [
+        Fact(id=str(n), statement=text, quote=text, chunk="c", leaf="a", start=0, end=9)
+        for n, text in enumerate((told, f"A boat is insured for {other} tallens."))
+    ]
+    asked = [s.messages[0].content for s in drills(facts[0], facts, "Brindlemoor") if s.kind == "yes_no"]
+    assert any(other in question for question in asked) is is_wrong
+
+
 def test_drills_ask_for_yes_and_for_no():
     facts = [
         Fact(id=name, statement=text, quote=text, chunk="c", leaf="a", start=0, end=9)
