@@ -108,11 +108,15 @@ def clear_fact(fact: Fact, chunk: Chunk, reply: Reply | None) -> Fact:
     near = f"{chunk.title} {chunk.heading} {chunk.text}"
     own = content_words(text)
     holds = numbers(text) <= numbers(near) and names(text) <= set(words(near)) and own <= content_words(near)
+    if words(fact.statement)[0] in _THINGS:
+        people = {w for who in speakers(chunk.text) for w in words(who)}
+        holds = holds and not set(words(text)[:2]) & people  # "It began in a garage" is not about who speaks
     keeps = len(own & content_words(fact.statement)) >= 0.7 * len(content_words(fact.statement))
     return replace(fact, statement=text, origin="teacher") if holds and keeps else fact
 
 
 _LEANING = frozenset("such it they he she this these that those his her their its we our i my there here then".split())  # noqa: SIM905
+_THINGS = frozenset({"it", "its", "this", "that", "these", "those"})
 
 
 def _fact(chunk: Chunk, sentence: _Numbered, statement: str, *, listed: bool) -> Fact:

@@ -1,9 +1,11 @@
 """Who says a line is no part of what it says; a list of hours and prices has no speakers."""
 
+import dataclasses
+
 from homeroom.core.types import Chunk, Fact, Reply
 from homeroom.generate.answers import answer
 from homeroom.generate.drills import choices
-from homeroom.generate.facts import clear_requests, read_facts
+from homeroom.generate.facts import clear_fact, clear_requests, read_facts
 from homeroom.generate.fit import fit_fault
 from homeroom.generate.speakers import speakers, without_speaker
 
@@ -31,6 +33,16 @@ def test_a_fact_of_a_talk_has_no_label_and_the_teacher_that_clears_it_is_told_wh
     assert fact == facts[0]
     assert not more
     assert "Kit Marlo:" in asked.messages[-1].content
+
+
+def test_what_is_called_it_is_not_one_who_speaks():
+    text = "**Ada Brask:** The shed is old. It began with a toaster, and I mended the toaster myself."
+    chunk = dataclasses.replace(CHUNK, text=text, end=len(text))
+    fact = next(f for f in read_facts(chunk, None) if f.statement.startswith("It began"))
+    for said, taken in (("Ada Brask", False), ("The shed", True)):
+        clearer = f"{said} began with a toaster, and I mended the toaster myself."
+        reply = Reply(text=clearer, finish_reason="stop", prompt_tokens=9, completion_tokens=9)
+        assert (clear_fact(fact, chunk, reply).statement == clearer) is taken
 
 
 def told(number: int, statement: str) -> Fact:
