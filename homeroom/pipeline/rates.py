@@ -16,6 +16,8 @@ from homeroom.pipeline.spent import Spent
 GUESSED = {"teacher": 15.0, "train": 150.0, "answer": 40.0}  # tokens a second, until something is measured
 # Tokens of a call's prompt and answer (measured: insurance, the embedded teacher), until this teacher was asked.
 CALLS = {"facts": (323.0, 110.0), "exam": (350.0, 120.0), "samples": (385.0, 97.0)}
+ANSWER_TOKENS = 30  # of one exam answer, on average
+ENOUGH_ANSWERS = 100  # given, to learn from how fast they come
 ENOUGH_TOKENS = 300  # generated, to learn a rate from
 NEW_SHARE = 0.5  # of the last measurement in what is kept
 
@@ -29,6 +31,11 @@ def teacher_key(recipe: Recipe) -> str:
 def train_key(recipe: Recipe) -> str:
     """Return the name under which a student's rate is kept."""
     return f"train {recipe.student.model}"
+
+
+def answer_key(recipe: Recipe) -> str:
+    """Return the name under which is kept how fast a student answers an exam."""
+    return f"answer {recipe.student.model}"
 
 
 def known_rates() -> dict[str, Any]:
@@ -64,6 +71,8 @@ def learn(recipe: Recipe, stage: str, spent: Spent, summary: dict[str, Any]) -> 
     elif stage == "train" and summary.get("tokens_per_second"):
         _mend(known, train_key(recipe), float(summary["tokens_per_second"]))
         known[f"dtype {train_key(recipe)}"] = summary.get("dtype", "")
+    elif stage == "report" and summary.get("answers", 0) >= ENOUGH_ANSWERS:
+        _mend(known, answer_key(recipe), summary["answers"] * ANSWER_TOKENS / max(0.1, spent.seconds))
     else:
         return
     keep_rates(known)

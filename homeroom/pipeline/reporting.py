@@ -13,7 +13,7 @@ from typing import Any
 from homeroom.core.contributions import read_contributions
 from homeroom.core.errors import ContentError
 from homeroom.core.files import read_jsonl
-from homeroom.core.types import Chunk, Question
+from homeroom.core.types import Answer, Chunk, Message, Question
 from homeroom.pipeline.background import background
 from homeroom.pipeline.course import Course, exam_of
 
@@ -38,16 +38,27 @@ def make_report(course: Course, out: Path) -> dict[str, Any]:
         rubrics=_rubrics(course),
     )
     engines = {"base": TorchEngine(base), "tuned": TorchEngine(course.out / "model")}
+    answered = 0
+
+    def counted(engine: TorchEngine) -> Answer:
+        def answer(conversations: Sequence[tuple[Message, ...]], **limits: Any) -> list[str]:
+            nonlocal answered
+            answered += len(conversations)
+            return engine.answer(conversations, **limits)
+
+        return answer
+
     report = evaluate_models(
         suites,
-        **{name: Pupil(answer=engine.answer, logprob=engine.logprob) for name, engine in engines.items()},
+        **{name: Pupil(answer=counted(engine), logprob=engine.logprob) for name, engine in engines.items()},
         config=course.recipe.evaluate,
         out=out,
         facts_about=background(course, base),
         judge=open_judge(course.recipe),
         progress=course.progress,
     )
-    return {"verdict": report["verdict"], "closed_book": report["closed_book"], "retention": report["retention"]}
+    told = {name: report[name] for name in ("verdict", "closed_book", "retention")}
+    return told | {"answers": answered}  # that were given now; kept ones took no time
 
 
 def _rubrics(course: Course) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from homeroom.core.config import Recipe
 from homeroom.core.types import Reply
-from homeroom.pipeline.rates import CALLS, calls_of, keep_rates, known_rates, learn, teacher_key
+from homeroom.pipeline.rates import CALLS, answer_key, calls_of, keep_rates, known_rates, learn, teacher_key
 from homeroom.pipeline.spent import Meter, Spent
 
 
@@ -60,6 +60,10 @@ def test_rates_are_learned_from_runs_and_damaged_ones_are_forgotten(tmp_path: Pa
     learn(recipe, "facts", Spent(seconds=40, calls=10, prompt_tokens=3000, answer_tokens=1600), {})
     assert known_rates()[teacher_key(recipe)] == 30.0  # half of it is new
     learn(recipe, "train", Spent(), {"tokens_per_second": 250.0, "dtype": "bfloat16"})
+    learn(recipe, "report", Spent(seconds=5), {"answers": 20})  # the others were kept
+    assert answer_key(recipe) not in known_rates()
+    learn(recipe, "report", Spent(seconds=300), {"answers": 1000})
+    assert known_rates()[answer_key(recipe)] == 100.0
     assert known_rates()["train smollm2-135m"] == 250.0
     (tmp_path / "rates.json").write_text("{broken")
     assert known_rates() == {}
