@@ -24,10 +24,10 @@ def student(tmp_path_factory):
 @pytest.fixture
 def small(desk, student, monkeypatch):
     """Let the server's jobs use a scripted teacher and a tiny student, and ask it little."""
-    from homeroom.pipeline import stages
+    from homeroom.evaluate import exam
 
-    whole = stages.shipped
-    monkeypatch.setattr(stages, "shipped", lambda name: whole(name)[:4])
+    whole = exam.shipped
+    monkeypatch.setattr(exam, "shipped", lambda name: whole(name)[:4])
     monkeypatch.setattr("homeroom.models.embedder.shipped_embedder", lambda *args: TinyEmbedder())
     monkeypatch.setattr("homeroom.generate.replay.replay_prompts", lambda: ["Say hello.", "Name a colour."])
     with scripted_server(scripted_teacher.answer) as url:
