@@ -9,8 +9,9 @@ PYTHON ?=
 TORCH ?= auto
 VENV := .venv/bin
 COURSE ?= demo-course
-# Processes that share the tests, and more options for pytest: make test JOBS=0 ARGS="-k taxonomy"
-JOBS ?= auto
+# Processes that share the tests (more than one is quicker, but tests that time something may then fail), and more options
+# for pytest: make test JOBS=auto ARGS="-k taxonomy"
+JOBS ?= 0
 ARGS ?=
 
 help:  ## this list
