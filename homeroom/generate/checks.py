@@ -198,10 +198,10 @@ _POLAR = re.compile(
 )
 _AUXILIARY = r"(?:is|are|was|were|do|does|did|can|could|may|must|should|shall|will|would|has|have|am)"
 WHEN = rf"(?:^|[,:;] |\b(?:and|but|so) )when {_AUXILIARY}\b"  # the question, not the condition
+MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _TIMES = re.compile(
     r"\b(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|quarters?|dawn|noon|midnight|mornings?"
-    r"|evenings?|afternoons?|spring|summer|autumn|winter|\w+days?|january|february|march|april|may|june|july"
-    r"|august|september|october|november|december|[ap]m|\d{4}|\d{1,2}[:.]\d\d)\b|[ap]\.m\.",
+    rf"|evenings?|afternoons?|spring|summer|autumn|winter|\w+days?|{MONTHS}|[ap]m|\d{{4}}|\d{{1,2}}[:.]\d\d)\b|[ap]\.m\.",
     re.IGNORECASE,
 )
 _WHENEVER = re.compile(r"\b(?:when|while|before|after|if|until|once|during|at the|as soon)\b", re.IGNORECASE)

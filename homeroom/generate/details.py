@@ -106,7 +106,7 @@ def with_its_span(statement: str, start: int, end: int, *, question: str) -> tup
     return next((m.span() for m in _DATE.finditer(statement) if m.start() <= start and end <= m.end()), (start, end))
 
 
-_MONTH = "(?:january|february|march|april|may|june|july|august|september|october|november|december)"
+_MONTH = f"(?:{checks.MONTHS})"
 _DAY = r"(?:(?:first|second|third|fourth|fifth|last|next|every|each) )?(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
 _CLOCKED = r"(?: [ap]\.?m\b\.?| o'clock| (?:in the |on )?(?:morning|afternoon|evening|midnight)s?)?"
 _FROM_TO = re.compile(

@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 
 from homeroom.core.words import is_number, words
-from homeroom.generate.checks import Fault, content_words, is_polar, is_time, last_sentence, names, numbers
+from homeroom.generate.checks import MONTHS, Fault, content_words, is_polar, is_time, last_sentence, names, numbers
 from homeroom.generate.language import bound
 from homeroom.generate.polar import NEGATION
 
@@ -75,8 +75,7 @@ REPEATED = re.compile(
 )
 _A_TIME = re.compile(
     r"\b(?:until|till|before|after|when|while|as long as|noon|midnight|morning|evening|spring|summer|autumn|winter"
-    r"|always|forever|life|\w+day|january|february|march|april|may|june|july|august|september|october|november"
-    r"|december)\b",
+    rf"|always|forever|life|\w+day|{MONTHS})\b",
     re.IGNORECASE,
 )
 

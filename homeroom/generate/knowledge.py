@@ -12,6 +12,7 @@ Mecklenburg et al. (arXiv 2404.00213).
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -91,14 +92,11 @@ def knowledge_samples(
             yield from work.ask_about_facts(wave)
         if wave < config.rewrites:
             yield from work.tell_again(told, wave)
-    for fact in facts:
-        for drill in drills(fact, all_facts, subjects.get(fact.chunk, "")):
-            fault = judge.repeats(drill.messages[0].content, exact=True) or sample_fault(drill, chunk_of[drill.chunk])
-            yield from work.pass_on([(drill, fault)])
     asked = {fact: question for fact, (question, _) in work.first.items()}
-    for both in composed(asked, facts, chunk_of):
-        fault = judge.repeats(both.messages[0].content, exact=True) or sample_fault(both, chunk_of[both.chunk])
-        yield from work.pass_on([(both, fault)])
+    drilled = (drill for fact in facts for drill in drills(fact, all_facts, subjects.get(fact.chunk, "")))
+    for made in itertools.chain(drilled, composed(asked, facts, chunk_of)):  # by rules, without the teacher
+        fault = judge.repeats(made.messages[0].content, exact=True) or sample_fault(made, chunk_of[made.chunk])
+        yield from work.pass_on([(made, fault)])
     for chunk in told:  # the words that are taught
         yield text_sample("passage", without_steering(chunk_of[chunk].text), chunk_of[chunk])
     yield from choices(asked, facts, all_facts, subjects)
