@@ -5,9 +5,8 @@
 The weights of base and student, mixed, forget less than the student and know nearly all that it knows; how much of
 each differs from course to course. So the student is asked at a few shares, the farthest first, until it keeps
 `train.keep` of what the base knew, or has lost more than a tenth of what it learned. What it learned is the exam's
-quiz and dev questions, which may steer; what it forgot is every second question of the two shipped suites, and the
-worse of the two counts, for one can gain by shorter answers what the other loses. Their other halves still say in the
-report, unsteered, what was lost.
+quiz and dev questions, which may steer; what it forgot is a suite of its own for that (retention/steering.jsonl), so
+that the suites in the report say, unsteered, what was lost.
 
 `evaluate.max_forgetting` is a gate: above it the dial is turned on, whatever is unlearned, and at its end the student
 is refused. It stays in `out/trained`, so another setting needs no training.
@@ -59,18 +58,17 @@ def turn_dial(course: Course, trained: Path, model: Path) -> dict[str, Any]:
 
     base, most = course.student(), course.recipe.evaluate.max_forgetting
     steering = [q for q in exam_of(course) if q.split in ("quiz", "dev") and q.kind != "rubric"]
-    suites = [shipped(name)[::2] for name in ("general", "more")]
+    suite = shipped("steering")
     keep = course.recipe.train.keep if steering else 0.0
     tried = model.with_name("model.dial")
     if not keep and most >= 1:
         _take(dial(base, trained, 1.0, tried), model)
         return {}
-    known = [_right(course, base, asked) for asked in suites]
+    known = _right(course, base, suite)
 
     def look(share: float) -> Look:
         student = dial(base, trained, share, tried)
-        kept = [_right(course, student, asked) for asked in suites]
-        lost = max(map(forgetting, known, kept))
+        lost = forgetting(known, _right(course, student, suite))
         found = Look(share=share, learned=sum(_right(course, student, steering)), forgotten=lost)
         course.say(f"dial: {share:.0%} of the way: {found.learned} of {len(steering)} learned, {lost:.0%} forgotten")
         return found

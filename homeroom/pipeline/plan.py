@@ -207,7 +207,7 @@ def exam_tokens(course: Course) -> int:
     suites = ["general", "control", *(["more"] if settings.retention == "full" else [])]
     times = 5 if settings.with_sources else 3  # base, tuned, base with the passage; base and tuned with sources
     old = sum(len(shipped(name)) for name in suites)
-    looks = LOOKS * (old // 2 + STEERING) if course.recipe.train.keep else 0
+    looks = LOOKS * (len(shipped("steering")) + STEERING) if course.recipe.train.keep else 0
     return ANSWER_TOKENS * (times * final + 2 * old + looks)
 
 

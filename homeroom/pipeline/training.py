@@ -133,7 +133,8 @@ def _replay(course: Course) -> list[Sample]:
     from homeroom.models.store import store_home
     from homeroom.models.torch_engine import TorchEngine
 
-    prompts, others = replay_prompts(), [*shipped("general"), *shipped("control"), *exam_of(course)]
+    suites = ("general", "more", "steering", "control")
+    prompts, others = replay_prompts(), [*(q for name in suites for q in shipped(name)), *exam_of(course)]
     kept = store_home() / "replay" / f"{content_id(digest_of(course.student()), prompts, MAX_TOKENS)}.jsonl"
     if not kept.is_file():
         engine = TorchEngine(course.student())
