@@ -25,7 +25,8 @@ class Script:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            for index, word in enumerate(self.text.split()[:max_tokens]):
+            words = [word for word in self.text.split(" ") if word]
+            for index, word in enumerate(words[:max_tokens]):
                 time.sleep(self.delay_s)
                 self.num_tokens += 1
                 yield word if index == 0 else f" {word}"
@@ -41,7 +42,7 @@ def serving(models: dict, *, made: dict | None = None, **options: object) -> Ite
     """Run the real server in a thread on a free port; yields "http://127.0.0.1:<port>/v1"; the app is put in `made`."""
     import uvicorn
 
-    listener = server._listen("127.0.0.1", 0)
+    listener = server.listen("127.0.0.1", 0)
     app = server.make_app(models, hosts=server.LOOPBACK, **options)
     (made if made is not None else {})["app"] = app
     running = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))

@@ -31,11 +31,10 @@ def running(desk):
     """Yield the address of a real server for a desk, in a thread of this process."""
     import uvicorn
 
-    from homeroom.serve.server import _listen
+    from homeroom.serve.server import listen
     from homeroom.web.app import make_app
 
-    listener = _listen("127.0.0.1", 0)
-    listener.listen(64)
+    listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(make_app(desk, hosts=("127.0.0.1",)), log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -184,7 +184,7 @@ class Desk:
         from starlette.responses import JSONResponse
 
         _refuse_other_sites(request)
-        asked = parse_embed_request(await _read_body(request))
+        asked = parse_embed_request(await read_body(request))
         if self._embed is None or asked.model not in ("", EMBEDDER):
             self._refuse_unknown(asked.model)
             raise ApiError(400, f"Only the model {EMBEDDER!r} gives embeddings.", param="model")
@@ -196,7 +196,7 @@ class Desk:
         from starlette.responses import JSONResponse, StreamingResponse
 
         _refuse_other_sites(request)
-        ask = parse_request(await _read_body(request), is_chat=is_chat)
+        ask = parse_request(await read_body(request), is_chat=is_chat)
         line, library = self._found(ask.model)
         ask, sources = await self._looked_up(ask, library)
         completion = await line.begin(ask, sources=sources)
@@ -265,7 +265,7 @@ def serve(
     """
     import uvicorn
 
-    listener = _listen(host, port)
+    listener = listen(host, port)
     is_own = host in ("127.0.0.1", "localhost", "::1")
     api_key = api_key or ("" if is_own else secrets.token_urlsafe(24))
     app = make_app(models, hosts=(*LOOPBACK, host) if is_own else ("*",), api_key=api_key, embed=embed)
@@ -292,7 +292,12 @@ def serve(
     stopped.set()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket on which whoever connects from now on waits, even while the server is still starting.
+
+    Raises:
+        MachineError: the port is taken, or the address is not this machine's.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -301,6 +306,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
@@ -330,10 +336,15 @@ async def _events(completion: Completion) -> AsyncIterator[str]:
 
 
 def _event(value: dict[str, Any]) -> str:
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+    return f"data: {json.dumps(value)}\n\n"  # ASCII: many clients end a line at U+2028 or U+0085 too
 
 
-async def _read_body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        ApiError: it is too large, or too slow.
+    """
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):

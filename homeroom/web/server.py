@@ -43,12 +43,12 @@ def serve_pages(
     """
     import uvicorn
 
-    from homeroom.serve.server import _listen
+    from homeroom.serve.server import listen
     from homeroom.web.app import make_app
 
     desk = Desk(folder.resolve())
     check_host(host, tls=bool(certificate) or behind_tls, passwords=any(p.has_password for p in desk.store.people()))
-    listener = _listen(host, port)
+    listener = listen(host, port)
     hosts = (*LOOPBACK, host, *names) if host in LOOPBACK or names else ("*",)
     app = make_app(desk, hosts=hosts, secure=bool(certificate) or behind_tls)
     config = uvicorn.Config(
@@ -74,7 +74,6 @@ def serve_pages(
     shown = names[0] if names else f"[{host}]" if ":" in host else host
     scheme = "https" if certificate else "http"
     with listener:
-        listener.listen(128)  # before the link is shown: whoever is quick waits instead of being refused
         on_ready(f"{scheme}://{shown}:{listener.getsockname()[1]}/enter/{desk.store.make_link('enter')}")
         try:
             uvicorn.Server(config).run(sockets=[listener])

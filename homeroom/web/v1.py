@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from homeroom.core.errors import MachineError
 from homeroom.serve.requests import ApiError, parse_request
-from homeroom.serve.server import _read_body
+from homeroom.serve.server import read_body
 from homeroom.web.answers import ANSWER_S, has_tuned
 from homeroom.web.desk import CourseEntry, Desk
 from homeroom.web.store import Key
@@ -100,7 +100,7 @@ def _chosen(known: dict[str, tuple[CourseEntry, str]], name: str) -> tuple[Cours
 
 
 async def _chat(desk: Desk, key: Key, request: Request) -> Response:
-    body = await _read_body(request)
+    body = await read_body(request)
     asked = parse_request(body)
     course, model = _chosen(await run_in_threadpool(_known, desk, key), asked.model)
     name = asked.model or course.id
@@ -141,7 +141,7 @@ async def _relayed(desk: Desk, url: str, sent: dict[str, Any], name: str) -> Asy
                 return
             async for line in answer.aiter_lines():
                 if line.startswith("data: {"):
-                    line = f"data: {json.dumps(_named(json.loads(line[6:]), name), ensure_ascii=False)}"
+                    line = f"data: {json.dumps(_named(json.loads(line[6:]), name))}"
                 begun = True
                 yield 200, f"{line}\n"
     except (httpx.HTTPError, ValueError) as error:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -121,6 +122,16 @@ def test_a_stream_is_exactly_what_clients_parse(client: httpx.Client, url: str):
     assert [c["choices"][0]["finish_reason"] for c in chunks[:-1]] == [None, None, None, "length"]
     assert (chunks[-1]["choices"], chunks[-1]["usage"]["completion_tokens"]) == ([], 2)
     assert len({c["id"] for c in chunks}) == 1
+
+
+def test_a_stream_is_whole_for_clients_that_end_a_line_at_other_signs_too(client: httpx.Client):
+    said = "one\u2028two\x85three\u2029 four"
+    with serving({"odd": Script(said)}) as url:
+        sent = body(model="odd", stream=True)
+        with client.stream("POST", f"{url}/chat/completions", json=sent) as response:
+            lines = [line.removeprefix("data: ") for line in response.iter_lines() if line]  # split as Python splits
+    parts = [json.loads(line)["choices"][0]["delta"].get("content", "") for line in lines[:-1]]
+    assert ("".join(parts), lines[-1]) == (said, "[DONE]")
 
 
 def test_models_are_listed_and_the_first_one_answers_when_none_is_named(client: httpx.Client, url: str):
@@ -266,6 +277,19 @@ def test_a_port_that_is_taken_is_said_with_a_way_out():
             server.serve({}, port=port)
     assert caught.value.where == f"127.0.0.1:{port}"
     assert "--port" in caught.value.hint
+
+
+def test_who_is_told_the_address_can_connect_at_once():
+    class Told(Exception):
+        pass
+
+    def connect(url: str, key: str) -> None:
+        where = urlsplit(url)
+        with socket.create_connection((where.hostname, where.port), timeout=5):
+            raise Told
+
+    with pytest.raises(Told):
+        server.serve({"tuned": Script()}, port=0, on_ready=connect)
 
 
 def test_an_address_of_another_machine_is_refused():

@@ -15,6 +15,7 @@ from homeroom.web.answers import Answers
 from homeroom.web.v1 import PATHS
 
 HERE = Path(__file__).parent
+PATIENCE_S = 120.0  # a child starts slowly on a busy machine
 ASK = {"messages": [{"role": "user", "content": "When does it open?"}]}
 
 
@@ -45,45 +46,53 @@ def bearer(key):
     return {"Authorization": f"Bearer {key}"}
 
 
+def is_given_back(desk):
+    end = time.monotonic() + PATIENCE_S
+    while desk.answers.num_lent and time.monotonic() < end:
+        time.sleep(0.05)
+    return desk.answers.num_lent == 0
+
+
 def test_the_official_client_lists_asks_and_streams(at, desk, people):
     from openai import NotFoundError, OpenAI
 
     key = desk.store.make_key(people["Ben"], "program", course="insurance")
-    client = OpenAI(base_url=f"{at}/v1", api_key=key, max_retries=0, http_client=httpx.Client(trust_env=False))
-    assert [m.id for m in client.models.list()] == ["insurance", "insurance/base"]
-    assert client.models.retrieve("insurance/base").id == "insurance/base"
-    answer = client.chat.completions.create(model="insurance/base", **ASK)
-    assert (answer.model, answer.choices[0].message.content) == ("insurance/base", "the base of insurance")
-    parts = list(client.chat.completions.create(model="insurance", stream=True, **ASK))
-    assert "".join(p.choices[0].delta.content or "" for p in parts).startswith("word of insurance word")
-    assert {p.model for p in parts} == {"insurance"}
-    for other in ("boats", "boats/base", "tuned", "../insurance", "nothing"):
-        with pytest.raises(NotFoundError) as refused:
-            client.chat.completions.create(model=other, **ASK)
-        assert "is not here" in str(refused.value)
-    assert desk.answers.num_lent == 0
-    client.close()
+    with OpenAI(base_url=f"{at}/v1", api_key=key, max_retries=0, http_client=httpx.Client(trust_env=False)) as client:
+        assert [m.id for m in client.models.list()] == ["insurance", "insurance/base"]
+        assert client.models.retrieve("insurance/base").id == "insurance/base"
+        answer = client.chat.completions.create(model="insurance/base", **ASK)
+        assert (answer.model, answer.choices[0].message.content) == ("insurance/base", "the base of insurance")
+        parts = list(client.chat.completions.create(model="insurance", stream=True, **ASK))
+        said = "".join(p.choices[0].delta.content or "" for p in parts)
+        assert said == "word of insurance " * 12 + "one\u2028two\x85three"
+        assert {p.model for p in parts} == {"insurance"}
+        for other in ("boats", "boats/base", "tuned", "../insurance", "nothing"):
+            with pytest.raises(NotFoundError) as refused:
+                client.chat.completions.create(model=other, **ASK)
+            assert "is not here" in str(refused.value)
+    assert is_given_back(desk)
 
 
-def test_a_stream_comes_as_it_is_said_and_a_client_that_leaves_gives_the_model_back(at, desk, people):
+def test_a_stream_comes_as_it_is_said_and_a_client_that_leaves_gives_the_model_back(at, desk, home, people):
+    (home / "insurance" / "held").touch()  # the model says a word, and no other as long as it is there
     key = desk.store.make_key(people["Ben"], "program")
     with (
-        httpx.Client(base_url=at, headers=bearer(key), trust_env=False, timeout=20) as client,
+        httpx.Client(base_url=at, headers=bearer(key), trust_env=False, timeout=PATIENCE_S) as client,
         client.stream("POST", "/v1/chat/completions", json=ASK | {"model": "insurance", "stream": True}) as answer,
     ):
         lines = answer.iter_lines()
-        seen = [next(lines) for _ in range(6)]
-        assert any("word" in line for line in seen)
+        assert any("word" in line for line in lines)
         assert desk.answers.num_lent == 1
-        other = httpx.post(f"{at}/v1/chat/completions", json=ASK | {"model": "boats"}, headers=bearer(key), timeout=20)
+        other = httpx.post(
+            f"{at}/v1/chat/completions", json=ASK | {"model": "boats"}, headers=bearer(key), timeout=PATIENCE_S
+        )
         assert other.status_code == 503
         assert "another course" in other.json()["error"]["message"]
         assert other.headers["retry-after"]
-    end = time.monotonic() + 10
-    while desk.answers.num_lent and time.monotonic() < end:
-        time.sleep(0.05)
-    assert desk.answers.num_lent == 0
-    answer = httpx.post(f"{at}/v1/chat/completions", json=ASK | {"model": "boats"}, headers=bearer(key), timeout=20)
+    assert is_given_back(desk)
+    answer = httpx.post(
+        f"{at}/v1/chat/completions", json=ASK | {"model": "boats"}, headers=bearer(key), timeout=PATIENCE_S
+    )
     assert answer.json()["choices"][0]["message"]["content"] == "the base of boats"
 
 
@@ -96,7 +105,7 @@ def test_row_63_numbers_and_sizes_out_of_range_are_refused_before_any_model_is_s
         {"messages": [{"role": "user", "content": "x"}] * 5_000}, {"messages": [{"role": "root", "content": "x"}]},
         {"response_format": {"type": "json_schema"}},
     )  # fmt: skip
-    with httpx.Client(base_url=at, headers=bearer(key), trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=at, headers=bearer(key), trust_env=False, timeout=PATIENCE_S) as client:
         for wrong in odd:
             found = client.post("/v1/chat/completions", json=ASK | wrong)
             assert found.status_code == 400, wrong
@@ -135,11 +144,14 @@ def test_row_64_no_client_chooses_where_the_server_asks(at, desk, people):
         fields = dict.fromkeys(("base_url", "api_base", "endpoint", "url", "apiURL", "upstream", "proxy"), there)
         headers = bearer(key) | {"X-Forwarded-Host": there, "Forwarded": f"host={there}", "X-Upstream": there}
         found = httpx.post(f"{at}/v1/chat/completions?apiURL={there}&url={there}", headers=headers,
-                           json=ASK | fields | {"model": "insurance/base"}, timeout=20)  # fmt: skip
+                           json=ASK | fields | {"model": "insurance/base"}, timeout=PATIENCE_S)  # fmt: skip
         assert found.json()["choices"][0]["message"]["content"] == "the base of insurance"
         for name in (there, "http://evil.example/v1"):
             body = ASK | {"model": name}
-            assert httpx.post(f"{at}/v1/chat/completions", headers=headers, json=body, timeout=20).status_code == 404
+            assert (
+                httpx.post(f"{at}/v1/chat/completions", headers=headers, json=body, timeout=PATIENCE_S).status_code
+                == 404
+            )
     finally:
         trap.shutdown()
         trap.server_close()
