@@ -32,7 +32,7 @@ def make_report(course: Course, out: Path) -> dict[str, Any]:
         retention=shipped("general"),
         more=shipped("more") if course.recipe.evaluate.retention == "full" else (),
         control=shipped("control"),
-        corrections=_corrections(course),
+        corrections=accepted_corrections(course),
         passages=_passages(course, exam),
         found=_looked_up(course, exam) if course.recipe.evaluate.with_sources else {},
         rubrics=_rubrics(course),
@@ -73,7 +73,7 @@ def _rubrics(course: Course) -> dict[str, str]:
     }
 
 
-def _corrections(course: Course) -> list[Question]:
+def accepted_corrections(course: Course) -> list[Question]:
     """Return what people corrected and a reviewer accepted, as questions; one that cannot be graded is left out."""
     from homeroom.evaluate.exam import to_question
 

@@ -44,7 +44,7 @@ def effort(course: Course) -> Effort:
     questions = _questions(course, facts)
     if not questions:
         return Effort()
-    _forget_other_exams(course, questions)
+    _forget_others(course, questions)
     base = read_quiz(course, 0) or ask_quiz(course, 0, course.student(), questions)
     known, missed = _facts_of(base["right"], questions, facts), frozenset[str]()
     latest = latest_round(course)
@@ -127,10 +127,10 @@ def _facts_of(ids: Sequence[str], questions: Sequence[Question], facts: Sequence
     return frozenset(f.id for f in facts for source in sources if source in f.quote or f.quote in source)
 
 
-def _forget_other_exams(course: Course, questions: Sequence[Question]) -> None:
-    """Begin anew where the quiz is another than the one that was asked."""
+def _forget_others(course: Course, questions: Sequence[Question]) -> None:
+    """Begin anew where another quiz was asked than this one, or another base."""
     found = read_quiz(course, 0)
-    if found and found["quiz"] != hash_value(list(questions)):
+    if found and (found["quiz"] != hash_value(list(questions)) or found["model"] != digest_of(course.student())):
         shutil.rmtree(course.out / "rounds")
 
 

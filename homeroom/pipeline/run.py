@@ -42,6 +42,15 @@ from homeroom.pipeline.spent import Meter, Spent
 
 FORMAT = {"documents": 1, "facts": 1, "exam": 1, "samples": 1, "dataset": 1, "train": 1, "report": 1}
 STAGES = tuple(FORMAT)
+TAKES = {  # what a stage takes of those before it
+    "documents": (),
+    "facts": ("documents",),
+    "exam": ("facts",),
+    "samples": ("documents", "facts", "exam"),
+    "dataset": ("exam", "samples"),
+    "train": ("dataset",),
+    "report": ("documents", "exam", "train"),
+}
 MAKE = {
     "documents": generating.make_documents,
     "facts": generating.make_facts,
@@ -136,33 +145,53 @@ def stage_record(course: Course, stage: str) -> Record:
 
 def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the inputs (name -> hash) and settings that decide what a stage makes."""
-    recipe, before = course.recipe, {s: _hash_of(course, s) for s in STAGES[: STAGES.index(stage)]}
-    asked = {"model": recipe.teacher.model, "url": recipe.teacher.url}
-    settings = {
-        "documents": dataclasses.asdict(recipe.documents),
-        "facts": {"teacher": asked, "teacher_tokens": recipe.samples.teacher_tokens},
-        "exam": dataclasses.asdict(recipe.exam),
-        "samples": {**dataclasses.asdict(recipe.samples), "training_tokens": own_training_tokens(recipe)},
-        "dataset": {**dataclasses.asdict(recipe.dataset), "training_tokens": own_training_tokens(recipe)},
-        "train": {**dataclasses.asdict(recipe.train), "student": recipe.student.model, **_gate(recipe)},
-        "report": {**dataclasses.asdict(recipe.evaluate), **_judge(recipe)},
-    }[stage]
-    leaves = hash_value(list(course.leaves))
-    inputs = {
-        "documents": {"taxonomy": leaves, "files": _hash_sources(course)},
-        "facts": {k: before[k] for k in ("documents",) if k in before},
-        "exam": {"exam.jsonl": _hash_exam(course)} | {k: before[k] for k in ("facts",) if k in before},
-        "samples": {"taxonomy": leaves, **hash_decisions(course.folder)}
-        | {k: before[k] for k in ("facts", "exam") if k in before},
-        "dataset": {k: before[k] for k in ("samples",) if k in before},
-        "train": {k: before[k] for k in ("dataset",) if k in before},
-        "report": {k: before[k] for k in ("exam", "train") if k in before},
-    }[stage]
-    if stage == "samples" and rounds.latest_round(course):
-        inputs["quiz"] = rounds.steered_by(course)
+    settings = _settings(course.recipe, stage)
     settings |= {"prompts": _hash_prompts(PROMPTS[stage])} if stage in PROMPTS else {}
     settings |= {"code": CODE[stage]} if CODE[stage] > 1 else {}
-    return inputs, to_json(settings)
+    return _inputs(course, stage), to_json(settings)
+
+
+def _settings(recipe: Recipe, stage: str) -> dict[str, Any]:
+    teacher = {"teacher": {"model": recipe.teacher.model, "url": recipe.teacher.url}}
+    student, tokens = {"student": recipe.student.model}, {"training_tokens": own_training_tokens(recipe)}
+    return {
+        "documents": dataclasses.asdict(recipe.documents),
+        "facts": {**teacher, "teacher_tokens": recipe.samples.teacher_tokens},
+        "exam": {**dataclasses.asdict(recipe.exam), **teacher},
+        "samples": {**dataclasses.asdict(recipe.samples), **tokens, **teacher, **student},  # the base answers the quiz
+        "dataset": {**dataclasses.asdict(recipe.dataset), **tokens, **student},  # and gives the replay
+        "train": {**dataclasses.asdict(recipe.train), **student, **_gate(recipe)},
+        "report": {**dataclasses.asdict(recipe.evaluate), **_judge(recipe)},
+    }[stage]
+
+
+def _inputs(course: Course, stage: str) -> dict[str, str]:
+    inputs = {name: _hash_of(course, name) for name in TAKES[stage]}
+    if stage in ("documents", "exam", "samples"):
+        inputs["taxonomy"] = hash_value(list(course.leaves))
+    if stage == "documents":
+        inputs["files"] = _hash_sources(course)
+    elif stage == "exam":
+        inputs["exam.jsonl"] = _hash_exam(course)
+    elif stage == "samples":
+        inputs |= hash_decisions(course.folder)
+        inputs |= {"quiz": rounds.steered_by(course)} if rounds.latest_round(course) else {}
+    elif stage == "dataset":
+        inputs |= _hash_beside(course, "attribution.txt")
+    elif stage == "train":
+        inputs["steering"] = hash_folder(course.out / "exam", "[dq]*.jsonl")  # dev and quiz: the dial asks them
+    elif stage == "report":
+        corrected = reporting.accepted_corrections(course)
+        inputs |= _hash_beside(course, "attribution.txt") | _hash_beside(course, "rubric.md")
+        inputs |= {"corrections": hash_value(corrected)} if corrected else {}
+    return inputs
+
+
+def _hash_beside(course: Course, name: str) -> dict[str, str]:
+    """Return what a record says of the files of one name that lie beside the leaves; nothing where there are none."""
+    files = {leaf.path: course.folder / leaf.path / name for leaf in course.leaves}
+    found = [[path, hash_file(file)] for path, file in files.items() if file.is_file()]
+    return {name: hash_value(found)} if found else {}
 
 
 def _judge(recipe: Recipe) -> dict[str, Any]:

@@ -365,6 +365,16 @@ def test_an_exam_that_asks_as_a_seed_example_does_is_refused(make_course, teache
     assert "leak" in str(caught.value)
 
 
+def test_a_seed_that_asks_as_the_exam_does_is_refused_after_a_first_run_too(make_course, teacher, student):
+    folder = make_course()
+    run(opened(folder, teacher, student), until="exam")
+    qna = folder / "knowledge" / "club" / "qna.yaml"
+    text = qna.read_text(encoding="utf-8").replace("Part 0, point 1?", "Which digits unlock the entrance?")
+    qna.write_text(text, encoding="utf-8")
+    with pytest.raises(RefusedError, match="wording of seed examples"):
+        run(opened(folder, teacher, student), until="exam")
+
+
 def test_a_gate_that_nothing_passes_keeps_the_base(make_course, teacher, student, monkeypatch):
     folder = make_course()
     asked = []
@@ -416,6 +426,28 @@ def test_the_quiz_steers_what_is_generated_and_a_second_round_asks_about_what_wa
     run(again)
     assert [line for line in again.said if "up to date" in line] == [f"{s}: up to date" for s in STAGES]
     assert len(teacher.asked) == asked
+
+
+def test_another_base_is_asked_the_quiz_itself(make_course, teacher, student, tmp_path, monkeypatch):
+    from safetensors.torch import load_file, save_file
+
+    from homeroom.models.torch_engine import TorchEngine
+    from homeroom.pipeline.rounds import read_quiz
+
+    folder, other = make_course(), shutil.copytree(student, tmp_path / "other")
+    weights = {name: value * 0.5 for name, value in load_file(other / "model.safetensors").items()}
+    save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
+    lines = [json.dumps({"id": str(n), **row}) for n, row in enumerate([*EXAM, *QUIZ])]
+    (folder / "exam.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    monkeypatch.setattr(TorchEngine, "answer", lambda self, asked, **_: ["It is 4417." for _ in asked])
+    run(opened(folder, teacher, student), until="samples")
+    assert read_quiz(opened(folder, teacher, student), 0)["right"] == ["gate"]
+    monkeypatch.setattr(TorchEngine, "answer", lambda self, asked, **_: ["Odile Varrick." for _ in asked])
+    course = opened(folder, teacher, other)
+    run(course, until="samples")
+    assert course.said[-2] == "samples: setting: student"
+    assert (told := read_quiz(course, 0))["right"] == ["mends"]
+    assert told["model"] == digest_of(other)
 
 
 def test_a_leaf_with_too_little_says_so_and_what_is_good_is_kept(make_course, teacher, student):
