@@ -171,9 +171,9 @@ class _Samples:
             if sample.kind not in ("passage", "choice"):  # which no check can throw out
                 self.course.took.note(sample, is_kept=item is sample)
             yield item
-        for turn in range(1, steered.round + 1):  # again about what a quiz showed to be missed, in other words
+        for turn, ids in enumerate(steered.missed, 1):  # again about what each round's quiz showed to be missed
             purse = _Purse(self.course, int(AGAIN * self.config.teacher_tokens))
-            missed = [f for f in self.covered.facts if f.id in steered.missed]
+            missed = [f for f in self.covered.facts if f.id in ids]
             config = dataclasses.replace(self.config, rewrites=0, seed=self.config.seed + 1000 * turn)
             written = (s.messages[0].content for s in kept.read(Sample) if s.messages)
             for item in self._asked(missed, purse, config, written=written):

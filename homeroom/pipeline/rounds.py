@@ -24,11 +24,10 @@ AGAIN = 0.25  # of the teacher's tokens is spent anew on what was missed, in eac
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """Ids of the facts that need less, or more, than the others, and after which round (0: before any training)."""
+    """Ids of the facts that need less, or more, than the others."""
 
     known: frozenset[str] = frozenset()
-    missed: frozenset[str] = frozenset()
-    round: int = 0
+    missed: tuple[frozenset[str], ...] = ()  # by the student of each round so far
 
     def wanted(self, questions: int) -> dict[str, int]:
         """Return how many accepted questions each known fact is to have; all others have `questions`."""
@@ -46,12 +45,9 @@ def effort(course: Course) -> Effort:
         return Effort()
     _forget_others(course, questions)
     base = read_quiz(course, 0) or ask_quiz(course, 0, course.student(), questions)
-    known, missed = _facts_of(base["right"], questions, facts), frozenset[str]()
-    latest = latest_round(course)
-    if latest:
-        told = read_quiz(course, latest) or {}
-        missed = _facts_of(told.get("wrong", ()), questions, facts)
-    return Effort(known=known - missed, missed=missed, round=latest)
+    told = [read_quiz(course, n) or {} for n in range(1, latest_round(course) + 1)]
+    missed = tuple(_facts_of(t.get("wrong", ()), questions, facts) for t in told)
+    return Effort(known=_facts_of(base["right"], questions, facts).difference(*missed), missed=missed)
 
 
 def latest_round(course: Course) -> int:
@@ -76,13 +72,12 @@ def after_training(course: Course) -> bool:
 
 def ask_quiz(course: Course, number: int, model: Path, questions: Sequence[Question]) -> dict[str, Any]:
     """Ask a student the quiz closed-book, and keep what it knew as `out/rounds/<number>.json`."""
-    from homeroom.evaluate.grade import grade, prompt
+    from homeroom.evaluate.exam import examine
     from homeroom.models.torch_engine import TorchEngine
 
     course.rest()
-    course.progress("quiz", 0, 1, f"{len(questions)} questions")
-    answers = TorchEngine(model).answer([prompt(q) for q in questions], max_tokens=course.recipe.evaluate.max_tokens)
-    scores = [grade(q, a) for q, a in zip(questions, answers, strict=True)]
+    tokens, answer = course.recipe.evaluate.max_tokens, TorchEngine(model).answer
+    scores = examine(questions, answer, max_tokens=tokens, progress=course.progress, stage="quiz")
     found = {
         "version": 1,
         "round": number,
@@ -116,10 +111,11 @@ def gains(course: Course) -> str:
 
 
 def _questions(course: Course, facts: Sequence[Fact]) -> list[Question]:
-    """Return the quiz questions that name the sentence that a fact rests on."""
+    """Return the quiz questions that name the sentence that a fact rests on, and that need no judge."""
     path = course.out / "exam" / "quiz.jsonl"
     rows = read_jsonl(path, Question) if path.is_file() else []
-    return [q for q in rows if q.source and any(q.source in f.quote or f.quote in q.source for f in facts)]
+    asked = [q for q in rows if q.source and q.kind != "rubric"]
+    return [q for q in asked if any(q.source in f.quote or f.quote in q.source for f in facts)]
 
 
 def _facts_of(ids: Sequence[str], questions: Sequence[Question], facts: Sequence[Fact]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from collections import Counter
 
 import otter_course
 import pytest
@@ -379,9 +380,10 @@ def test_a_gate_that_nothing_passes_keeps_the_base(make_course, teacher, student
     folder = make_course()
     asked = []
 
-    def examined(questions, *_, **__):
-        asked.append(len(questions))
-        return [type("Graded", (), {"correct": len(asked) == 1})() for _ in questions]  # the base knows everything
+    def examined(questions, *_, stage, **__):
+        asked.extend([len(questions)] if stage == "dial" else [])  # and not the quiz of the base
+        is_right = len(asked) == 1  # the base knows everything
+        return [type("Graded", (), {"correct": is_right, "question": q.id})() for q in questions]
 
     monkeypatch.setattr("homeroom.evaluate.exam.examine", examined)
     with pytest.raises(RefusedError, match="the base stays in use"):
@@ -418,7 +420,7 @@ def test_the_quiz_steers_what_is_generated_and_a_second_round_asks_about_what_wa
     assert {q["id"] for q in QUIZ} == {*read_quiz(course, 0)["right"], *read_quiz(course, 0)["wrong"]} != {"gate"}
     facts = {f["id"]: f["statement"] for f in read_jsonl(folder / "out" / "facts" / "facts.jsonl")}
     assert [facts[f] for f in told.known] == ["The gate code of the club is 4417."]
-    assert [facts[f] for f in told.missed] == ["Boats are mended by Odile Varrick."]
+    assert [[facts[f] for f in missed] for missed in told.missed] == [["Boats are mended by Odile Varrick."]]
     assert gains(course) == "the quiz: 1 of 2 before, 1 after round 1, 1 after round 2"
     assert course.said.count("samples: changed: quiz") == 1
     again = opened(folder, teacher, student, "samples.rounds=2")
@@ -426,6 +428,75 @@ def test_the_quiz_steers_what_is_generated_and_a_second_round_asks_about_what_wa
     run(again)
     assert [line for line in again.said if "up to date" in line] == [f"{s}: up to date" for s in STAGES]
     assert len(teacher.asked) == asked
+
+
+def test_a_third_round_keeps_what_the_second_asked_about_what_was_missed(make_course, student, monkeypatch):
+    from homeroom.models.torch_engine import TorchEngine
+    from homeroom.pipeline.rounds import effort
+
+    folder = make_course()
+    lines = [json.dumps({"id": str(n), **row}) for n, row in enumerate([*EXAM, *QUIZ])]
+    (folder / "exam.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    answers = ["No.", "It is 4417.", "Odile Varrick.", "Odile Varrick."]  # of the base, and after each round
+    place = folder / "out" / "rounds"
+    monkeypatch.setattr(
+        TorchEngine, "answer", lambda self, asked, **_: [answers[len(list(place.glob("*.json")))] for _ in asked]
+    )
+    monkeypatch.setitem(running.MAKE, "train", lambda course, out: trained(course))
+    made, told = [], Counter()
+    wordings = ["what is the rule on", "how does the club settle", "which custom do members follow for"]
+
+    def varied(messages):
+        told[text := messages[-1]["content"]] += 1  # asked once more, with another seed: in other words
+        return scripted_teacher.answer(messages).replace(wordings[0], wordings[min(told[text], 3) - 1])
+
+    def trained(course):
+        made.append({s["id"] for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl")})
+        shutil.copytree(student, folder / "out" / "model", dirs_exist_ok=True)
+        return {}
+
+    with scripted_server(varied) as url:
+        course = opened(folder, url, student, "samples.rounds=3", ALL_FACTS, "samples.questions=64")
+        run(course, until="train")
+    facts = {f["id"]: f["statement"] for f in read_jsonl(folder / "out" / "facts" / "facts.jsonl")}
+    missed = [[facts[f] for f in ids] for ids in effort(course).missed]
+    assert missed == [["Boats are mended by Odile Varrick."], ["The gate code of the club is 4417."]]
+    assert made[0] < made[1] < made[2]  # each round adds, and takes nothing away
+
+
+def test_a_quiz_passes_over_what_a_judge_grades_and_gives_a_rewrite_what_its_text_needs(
+    make_course, teacher, student, monkeypatch
+):
+    from homeroom.models.torch_engine import TorchEngine
+    from homeroom.pipeline.rounds import read_quiz
+
+    folder, limits = make_course(), []
+    source = {"split": "quiz", "source": "The gate code of the club is 4417."}
+    more = [
+        {"id": "judged", "kind": "rubric", "question": "Is the club a good one?", **source},
+        {
+            "id": "again",
+            "kind": "rewrite",
+            "question": "Say it plainly.",
+            "context": "The gate. " * 40,
+            "must": [["gate"]],
+            **source,
+        },
+    ]
+    lines = [json.dumps({"id": str(n), **row}) for n, row in enumerate([*EXAM, *QUIZ, *more])]
+    (folder / "exam.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def answer(self, asked, *, max_tokens, **_):
+        limits.append(max_tokens)
+        return ["The gate." for _ in asked]
+
+    monkeypatch.setattr(TorchEngine, "answer", answer)
+    course = opened(folder, teacher, student)
+    run(course, until="samples")
+    told = read_quiz(course, 0)
+    assert sorted([*told["right"], *told["wrong"]]) == ["again", "gate", "mends"]
+    assert limits[0] == 6
+    assert limits[1] > 100
 
 
 def test_another_base_is_asked_the_quiz_itself(make_course, teacher, student, tmp_path, monkeypatch):
