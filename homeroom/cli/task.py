@@ -147,7 +147,7 @@ def _answer(spec: dict[str, Any], tell: Callable[..., None]) -> Any:
     models = {"base": TorchEngine(fetch_student(read_recipe(folder).student.model))}
     if (folder / "out" / "model" / "config.json").is_file():
         models["tuned"] = TorchEngine(folder / "out" / "model")
-    serve(models, port=0, on_ready=lambda url, key: tell(url=url))
+    serve(models, port=0, api_key=spec["key"], on_ready=lambda url, key: tell(url=url, models=list(models)))
     return None
 
 

@@ -277,10 +277,13 @@ class Queue:
 
     def events(self, job: int, *, after: int = 0, limit: int = 500) -> list[Event]:
         """Return what happened to a job after an event, in order."""
-        rows = self._open().execute(
-            "SELECT * FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?", (job, after, limit)
-        )
-        return [Event(seq=r["seq"], job=r["job"], at=r["at"], kind=r["kind"], data=json.loads(r["data"])) for r in rows]
+        where = "WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?"
+        return [_read(row) for row in self._open().execute(f"SELECT * FROM events {where}", (job, after, limit))]
+
+    def latest(self, job: int, limit: int) -> list[Event]:
+        """Return what happened to a job last, in order."""
+        where = "WHERE job = ? ORDER BY seq DESC LIMIT ?"
+        return [_read(row) for row in self._open().execute(f"SELECT * FROM events {where}", (job, limit))][::-1]
 
     def backup(self, path: Path) -> None:
         """Write a copy of the whole queue while it is in use."""
@@ -331,6 +334,11 @@ def _whole(progress: dict[str, Any]) -> float:
     """Return which part of the whole job is done: a job that gets on is not given up, however often it is lost."""
     value = progress.get("whole")
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _read(row: sqlite3.Row) -> Event:
+    names = ("seq", "job", "at", "kind")
+    return Event(data=json.loads(row["data"]), **{name: row[name] for name in names})
 
 
 def _job(row: sqlite3.Row) -> Job:

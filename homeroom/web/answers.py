@@ -1,7 +1,8 @@
 """Answers of the student, before and after: from a child process that holds the models, started when first asked.
 
-The server never loads a model. The child is `homeroom serve`'s own server on a free port of this machine; it ends when
-the server does, when nobody asked for a while, or when the weights on disk are other ones.
+The server never loads a model. The child is `homeroom serve`'s own server on a free port of this machine, behind a key
+that this server alone knows. It ends when the server does, when nobody asked for a while, or when the weights on disk
+are other ones: then it gets no new questions, and the next one after its last answer starts another.
 """
 
 from __future__ import annotations
@@ -9,28 +10,45 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import selectors
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from homeroom.core.errors import HomeroomError, MachineError
+from homeroom.web.asked import Busy
 
 START_S, ANSWER_S, IDLE_S = 120.0, 120.0, 600.0
 MAX_TOKENS = 160
+MOST = 40  # questions of programs at once, those that wait for the child included
+MOST_OF_PAGES = 8  # the same of pages, each of which holds a thread of the server's
 PROGRAM = (sys.executable, "-m", "homeroom.cli.task")
 
 
-@dataclass(slots=True)
-class _Child:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A process that answers for a course."""
+
     process: subprocess.Popen[bytes]
+    course: str
+    stamp: tuple[Any, ...]  # of the weights that it holds
+    key: str = field(repr=False)
     url: str
-    stamp: tuple[Any, ...]
-    used: float
+    models: tuple[str, ...]  # "base", and "tuned" where there is one
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What an httpx client needs to ask it."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return {"base_url": self.url, "headers": headers, "timeout": ANSWER_S, "trust_env": False}
 
 
 @dataclass
@@ -38,46 +56,63 @@ class Answers:
     """At most one course's models at a time: they take a gigabyte."""
 
     program: tuple[str, ...] = PROGRAM
-    _child: dict[str, _Child] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _asking: threading.Lock = field(default_factory=threading.Lock)
-    _count: threading.Lock = field(default_factory=threading.Lock)
     num_lent: int = 0  # answers that are under way
+    _child: Child | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _count: threading.Lock = field(default_factory=threading.Lock)
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+    _programs: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MOST))
+    _pages: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MOST_OF_PAGES))
+    _starter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     _timer: threading.Timer | None = None
 
     def ask(self, course: Path, question: str) -> dict[str, str]:
         """Return what each model ("base", and "tuned" where there is one) answers.
 
         Raises:
-            MachineError: the models are not here, or did not answer in time.
+            MachineError: the models are not here, or did not answer in time, or too many ask (`Busy`).
         """
         import httpx
 
-        with self._asking:  # one question after the other: they share the same cores
-            url = self.borrow(course)
+        with _place(self._pages), self._asking:  # one question after the other: they share the same cores
+            child = self.borrow(course)
             try:
-                with httpx.Client(base_url=url, timeout=ANSWER_S, trust_env=False) as client:
-                    names = [m["id"] for m in client.get("/models").json()["data"]]
-                    return {name: _answered(client, name, question) for name in names}
+                with httpx.Client(**child.options) as client:
+                    return {name: _answered(client, name, question) for name in child.models}
             except (httpx.HTTPError, KeyError, ValueError) as error:
-                self.stop()
+                with self._lock:
+                    if self.num_lent == 1:  # nobody else has an answer of it under way
+                        self._stop()
                 raise MachineError(f"the model gave no answer ({type(error).__name__})", hint="Ask again.") from None
             finally:
                 self.give_back()
 
-    def borrow(self, course: Path) -> str:
-        """Return the address of the child that answers for a course, which stays until `give_back`.
+    @contextlib.asynccontextmanager
+    async def lent(self, course: Path) -> AsyncIterator[Child]:
+        """Lend the child that answers for a course; who waits for its start holds no thread that pages need.
 
         Raises:
-            MachineError: the models are not here, or those of another course are just answering.
+            MachineError: as `borrow` does, or too many ask (`Busy`).
+        """
+        with _place(self._programs):
+            child = await anyio.to_thread.run_sync(self.borrow, course, limiter=self._starter)
+            try:
+                yield child
+            finally:
+                self.give_back()
+
+    def borrow(self, course: Path) -> Child:
+        """Return the child that answers for a course, which stays until `give_back`.
+
+        Raises:
+            MachineError: the models are not here, or other ones are just answering.
         """
         with self._lock:
             child = self._running(course)
-            child.used = time.monotonic()
             self._watch()
             with self._count:
                 self.num_lent += 1
-            return child.url
+            return child
 
     def give_back(self) -> None:
         """Say that an answer is complete, or no longer wanted."""
@@ -89,18 +124,20 @@ class Answers:
         with self._lock:
             self._stop()
 
-    def _running(self, course: Path) -> _Child:
-        key, stamp = str(course.resolve()), _stamp(course)
-        child = self._child.get(key)
-        if child is not None and child.process.poll() is None and (child.stamp == stamp or self.num_lent):
-            return child
-        if child is None and self.num_lent and self._child:
-            raise MachineError("the models of another course are answering", hint="Try again in a minute.")
+    def _running(self, course: Path) -> Child:
+        child, name, stamp = self._child, str(course.resolve()), _stamp(course)
+        if child is not None and child.process.poll() is None:
+            if (child.course, child.stamp) == (name, stamp):
+                return child
+            if self.num_lent and child.course == name:
+                raise MachineError("the student has just learned, and is loaded anew", hint="Try again in a minute.")
+            if self.num_lent:
+                raise MachineError("the models of another course are answering", hint="Try again in a minute.")
         self._stop()
-        self._child[key] = self._start(course, stamp)
-        return self._child[key]
+        self._child = self._start(name, stamp)
+        return self._child
 
-    def _start(self, course: Path, stamp: tuple[Any, ...]) -> _Child:
+    def _start(self, course: str, stamp: tuple[Any, ...]) -> Child:
         process = subprocess.Popen(
             self.program,
             stdin=subprocess.PIPE,
@@ -109,20 +146,23 @@ class Answers:
             start_new_session=True,
         )
         assert process.stdin
-        assert process.stdout
+        key = secrets.token_urlsafe(24)
+        job = {"kind": "answer", "spec": {"folder": course, "key": key}}
         with contextlib.suppress(BrokenPipeError):  # a child that is gone says why on its output, or nothing
-            process.stdin.write(json.dumps({"kind": "answer", "spec": {"folder": str(course)}}).encode() + b"\n")
+            process.stdin.write(json.dumps(job).encode() + b"\n")
             process.stdin.flush()
         try:
-            return _Child(process, _address(process), stamp, time.monotonic())
+            said = _ready(process)
         except HomeroomError:
             _end(process)
             raise
+        models = tuple(map(str, said["models"]))
+        return Child(process=process, course=course, stamp=stamp, key=key, url=str(said["url"]), models=models)
 
     def _stop(self) -> None:
-        for child in self._child.values():
-            _end(child.process)
-        self._child.clear()
+        if self._child is not None:
+            _end(self._child.process)
+        self._child = None
 
     def _watch(self) -> None:
         """End the child when nobody has asked for a while."""
@@ -131,12 +171,24 @@ class Answers:
 
         def idle() -> None:
             with self._lock:
-                if not self.num_lent and all(time.monotonic() - c.used >= IDLE_S - 1 for c in self._child.values()):
+                if self.num_lent:
+                    self._watch()
+                else:
                     self._stop()
 
         self._timer = threading.Timer(IDLE_S, idle)
         self._timer.daemon = True
         self._timer.start()
+
+
+@contextlib.contextmanager
+def _place(places: threading.Semaphore) -> Iterator[None]:
+    if not places.acquire(blocking=False):
+        raise Busy("too many questions are waiting", hint="Ask again in a minute.")
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -162,12 +214,15 @@ def _answered(client: Any, name: str, question: str) -> str:
 
 
 def _stamp(course: Path) -> tuple[Any, ...]:
-    files = sorted((course / "out" / "model").glob("*.safetensors"))
-    return tuple((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in files)
+    try:
+        files = sorted((course / "out" / "model").glob("*.safetensors"))
+        return tuple((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in files)
+    except FileNotFoundError:  # a run puts its student there just now
+        return ("being put there",)
 
 
-def _address(process: subprocess.Popen[bytes]) -> str:
-    """Return the address that the child names when it is ready."""
+def _ready(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Return what the child says when it is ready: its address, and its models."""
     assert process.stdout
     os.set_blocking(process.stdout.fileno(), False)
     end, text = time.monotonic() + START_S, b""
@@ -180,7 +235,7 @@ def _address(process: subprocess.Popen[bytes]) -> str:
                 with contextlib.suppress(ValueError):
                     value = json.loads(line)
                     if isinstance(value, dict) and "url" in value:
-                        return str(value["url"])
+                        return value
                     if isinstance(value, dict) and "error" in value:
                         raise MachineError(str(value["error"]), hint=str(value.get("hint", "")))
             if part == b"":

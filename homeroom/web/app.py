@@ -2,19 +2,16 @@
 
     host -> size -> session or key -> role of the route -> CSRF -> the page's function (in a thread) -> HTML or JSON
 
-No page does any of this itself. An error of ours becomes a page that says what, where and how to mend it; any other is
-shown as a number that the log has too, and nothing else.
+No page does any of this itself. What goes wrong becomes a page that says what, where and how to mend it: see
+`failures.py`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hmac
 import json
-import logging
-import secrets
-import sqlite3
-from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,20 +21,20 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from homeroom.core.errors import ContentError, HomeroomError, MachineError, RefusedError
+from homeroom.core.errors import ContentError, HomeroomError, RefusedError
 from homeroom.core.files import to_json
 from homeroom.jobs.queue import Job
 from homeroom.web import events
-from homeroom.web.asked import Ask, File, Go, NotFound, Page, Upload
+from homeroom.web.asked import Ask, File, Go, Login, NotFound, Page, Upload
 from homeroom.web.desk import CourseEntry, Desk
+from homeroom.web.failures import told
 from homeroom.web.page import render
 from homeroom.web.routes import ROUTES, Place
 from homeroom.web.store import Session
@@ -66,7 +63,6 @@ INSIDE: dict[type, tuple[str, ...]] = {  # what JSON leaves out: paths and proce
 }
 _STATIC = Path(__file__).parent / "static"
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
-_log = logging.getLogger("homeroom.web")
 
 
 def make_app(desk: Desk, *, hosts: tuple[str, ...], secure: bool = False) -> Starlette:
@@ -88,7 +84,7 @@ def make_app(desk: Desk, *, hosts: tuple[str, ...], secure: bool = False) -> Sta
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         said = NotFound("there is no such page") if error.status_code in (404, 405) else NotFound(str(error.detail))
-        made = _failed(desk, request, said, None, status=error.status_code)
+        made = _failed(desk, request, said, error.status_code, None)
         made.headers.update(error.headers or {})  # Allow, which a wrong method is told
         return made
 
@@ -111,25 +107,8 @@ def _page(desk: Desk, place: Place, *, secure: bool, api: bool) -> Any:
             if isinstance(found, events.Stream):
                 return _stream(request, found)
             made = await run_in_threadpool(_response, ask, found, api, secure)
-        except HomeroomError as error:
-            made = _failed(desk, request, error, session)
-        except (ClientDisconnect, MultiPartException, HTTPException) as error:
-            said = getattr(error, "detail", "") or type(error).__name__
-            made = _failed(desk, request, ContentError(f"the form could not be read ({said})"), session)
-        except sqlite3.OperationalError as error:
-            full = "full" in str(error)
-            said = "the disk is full" if full else "the server is busy"
-            hint = "Nothing was lost, and nothing was saved: keep this page open and try again."
-            made = _failed(desk, request, MachineError(said, hint=hint), session, status=503)
-        except OSError as error:
-            _log.exception("disk")
-            said = MachineError(f"the server's disk says no ({error.strerror})", hint="Nothing was saved: try again.")
-            made = _failed(desk, request, said, session, status=503)
-        except Exception:
-            number = secrets.token_hex(4)
-            _log.exception("failure %s at %s", number, place.path)
-            hint = f"It is in the server's log as {number}."
-            made = _failed(desk, request, MachineError("something went wrong here", hint=hint), session, status=500)
+        except Exception as error:
+            made = _failed(desk, request, *told(error, place.path), session)
         for name, value in HEADERS.items():
             made.headers.setdefault(name, value)
         return made
@@ -138,10 +117,6 @@ def _page(desk: Desk, place: Place, *, secure: bool, api: bool) -> Any:
 
 
 # -- the checks --------------------------------------------------------------------------------------------------------
-
-
-class _Login(HomeroomError):
-    """Nobody is logged in."""
 
 
 async def _checked(desk: Desk, place: Place, request: Request, *, api: bool) -> tuple[Ask, Session | None]:
@@ -157,7 +132,7 @@ async def _checked(desk: Desk, place: Place, request: Request, *, api: bool) -> 
         session, person = None, found.person if found and not found.course else None
         has_key = person is not None
     if place.role != "anyone" and person is None:
-        raise _Login("log in first", hint="Use the link that `homeroom web` prints, or your name and password.")
+        raise Login("log in first", hint="Use the link that `homeroom web` prints, or your name and password.")
     if place.role == "maintainer" and person is not None and person.role != "maintainer":
         raise RefusedError("this is for maintainers", hint="Ask one of them.")
     form, chosen, files = await _form(request, place, most) if request.method == "POST" else ({}, {}, {})
@@ -298,16 +273,12 @@ def _redirect(ask: Ask, go: Go, secure: bool) -> Response:
     return response
 
 
-def _failed(desk: Desk, request: Request, error: HomeroomError, session: Session | None, status: int = 0) -> Response:
+def _failed(desk: Desk, request: Request, error: HomeroomError, status: int, session: Session | None) -> Response:
     """Return an error as a page, or as JSON where a program asked."""
     language = choose(request.cookies.get(LANGUAGE, ""), request.headers.get("accept-language", ""))
     api = request.url.path.startswith("/api/")
-    if isinstance(error, _Login) and not api:
-        if request.method == "GET" and "hx-request" not in request.headers:
-            return Response(status_code=303, headers={"Location": f"/login?next={quote(request.url.path)}", **HEADERS})
-        status = 401
-    kinds = ((_Login, 401), (NotFound, 404), (RefusedError, 403), (MachineError, 503), (ContentError, 400))
-    status = status or next((code for kind, code in kinds if isinstance(error, kind)), 400)
+    if isinstance(error, Login) and not api and request.method == "GET" and "hx-request" not in request.headers:
+        return Response(status_code=303, headers={"Location": f"/login?next={quote(request.url.path)}", **HEADERS})
     where = error.where if not error.where.startswith("/") else Path(error.where).name  # no path of the server
     if api:
         body = {"error": {"message": error.message, "where": where, "hint": error.hint}}
@@ -321,12 +292,10 @@ def _failed(desk: Desk, request: Request, error: HomeroomError, session: Session
 
 
 def _stream(request: Request, stream: events.Stream) -> Response:
-    async def send() -> AsyncIterator[str]:
-        async for part in events.follow(stream, request.is_disconnected):
-            yield part
-
+    held = contextlib.AsyncExitStack()
+    held.enter_context(events.place(stream.person))
     headers = {**HEADERS, "X-Accel-Buffering": "no", "Content-Encoding": "identity"}
-    return StreamingResponse(send(), media_type="text/event-stream", headers=headers)
+    return events.Streamed(events.follow(stream, request.is_disconnected), held, headers)
 
 
 # -- files that never change -------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from homeroom.core.errors import HomeroomError
+from homeroom.core.errors import HomeroomError, MachineError
 
 if TYPE_CHECKING:
     from homeroom.web.desk import Desk
@@ -16,6 +16,14 @@ class NotFound(HomeroomError):
     """There is no such page, or not for this person."""
 
     exit_code = 2
+
+
+class Login(HomeroomError):
+    """Nobody is logged in."""
+
+
+class Busy(MachineError):
+    """Too many want the same at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ _FAILURES = {
     "403": "not allowed",
     "404": "not here",
     "409": "changed meanwhile: both states are shown, nothing was saved",
+    "429": "too many at once",
     "503": "not now",
 }
 

@@ -20,6 +20,7 @@ from homeroom.web.translate import translator
 
 STALLED_S = 180.0  # without a word
 MAX_POINTS = 400
+MAX_LINES = 200  # of the log, and other events among them
 SIZES: dict[str, dict[str, Any]] = {
     "try": {
         "options": (
@@ -79,14 +80,13 @@ def run(ask: Ask) -> Page | Go:
 
 
 def _state(ask: Ask, course: CourseEntry, job: Job) -> dict[str, Any]:
-    found = ask.desk.queue.events(job.id, limit=100_000) if job.kind == "run" else []
-    lines = [e.data["text"] for e in found if e.kind == "say"]
+    found = ask.desk.queue.latest(job.id, MAX_LINES) if job.kind == "run" else []
     before = [j for j in ask.desk.queue.jobs(states=("queued", "running"), limit=200) if j.id < job.id]
     return {
         "course": course,
         "job": job,
         "stages": _stages(course, job),
-        "lines": lines[-200:],
+        "lines": [e.data["text"] for e in found if e.kind == "say"],
         "last": found[-1].seq if found else 0,
         "before": len(before),
         "is_stalled": job.state == "running" and _now() - job.told > STALLED_S,
@@ -173,6 +173,7 @@ def follow(ask: Ask) -> Stream:
         return found[-1].seq, html, [str(e.data["text"]) for e in found if e.kind == "say"]
 
     return Stream(
+        person=ask.who.id,
         since=since,
         state=lambda: (ask.desk.queue.get(job.id) or job).state,
         is_allowed=lambda: ask.desk.store.is_open(session),

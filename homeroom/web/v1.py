@@ -8,25 +8,26 @@ one course knows no other, and says of one that is there just what it says of on
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
-import anyio
 import httpx
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from homeroom.core.errors import MachineError
 from homeroom.serve.requests import ApiError, parse_request
 from homeroom.serve.server import read_body
-from homeroom.web.answers import ANSWER_S, has_tuned
 from homeroom.web.desk import CourseEntry, Desk
+from homeroom.web.events import Streamed
+from homeroom.web.failures import told
 from homeroom.web.store import Key
 
-MOST = 40  # questions at once, those that wait for the model included
+WATCH_S = 0.5  # between two looks whether a client still waits for its answer
 PATHS = ("/v1/models", "/v1/models/{name:path}", "/v1/chat/completions")
 
 
@@ -38,8 +39,10 @@ def v1_routes(desk: Desk, headers: dict[str, str]) -> list[Route]:
             try:
                 made = await answer(desk, await _key(desk, request), request)
             except ApiError as error:
-                after = {"Retry-After": "5"} if error.status in (429, 503) else {}
-                made = JSONResponse(error.body(), status_code=error.status, headers=after)
+                made = _refused(error)
+            except Exception as error:
+                said, status = told(error, request.url.path)
+                made = _refused(ApiError(status, f"{said.message}. {said.hint}".strip()))
             for name, value in headers.items():
                 made.headers.setdefault(name, value)
             return made
@@ -53,6 +56,11 @@ def v1_routes(desk: Desk, headers: dict[str, str]) -> list[Route]:
     ]
 
 
+def _refused(error: ApiError) -> Response:
+    after = {"Retry-After": "5"} if error.status in (429, 503) else {}
+    return JSONResponse(error.body(), status_code=error.status, headers=after)
+
+
 async def _key(desk: Desk, request: Request) -> Key:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     found = await run_in_threadpool(desk.store.key, token.strip()) if scheme.lower() == "bearer" else None
@@ -64,13 +72,12 @@ async def _key(desk: Desk, request: Request) -> Key:
 # -- which models ------------------------------------------------------------------------------------------------------
 
 
-def _known(desk: Desk, key: Key) -> dict[str, tuple[CourseEntry, str]]:
-    """Return what a key may ask for: the name of a model -> its course, and what the child calls it."""
+def _known(desk: Desk, key: Key) -> dict[str, tuple[CourseEntry, bool]]:
+    """Return what a key may ask for: the name of a model -> its course, and whether it is the one before it learned."""
     found = {}
     for course in desk.courses():
         if key.course in ("", course.id):
-            found[course.id] = (course, "tuned" if has_tuned(course.folder) else "base")
-            found[f"{course.id}/base"] = (course, "base")
+            found |= {course.id: (course, False), f"{course.id}/base": (course, True)}
     return found
 
 
@@ -89,7 +96,7 @@ def _card(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "homeroom"}
 
 
-def _chosen(known: dict[str, tuple[CourseEntry, str]], name: str) -> tuple[CourseEntry, str]:
+def _chosen(known: dict[str, tuple[CourseEntry, bool]], name: str) -> tuple[CourseEntry, bool]:
     name = name or next(iter(known), "")
     if name not in known:
         raise ApiError(404, f"The model {name[:100]!r} is not here.", param="model", code="model_not_found")
@@ -102,55 +109,49 @@ def _chosen(known: dict[str, tuple[CourseEntry, str]], name: str) -> tuple[Cours
 async def _chat(desk: Desk, key: Key, request: Request) -> Response:
     body = await read_body(request)
     asked = parse_request(body)
-    course, model = _chosen(await run_in_threadpool(_known, desk, key), asked.model)
+    course, is_base = _chosen(await run_in_threadpool(_known, desk, key), asked.model)
     name = asked.model or course.id
-    if desk.answers.num_lent >= MOST:
-        raise ApiError(429, "Too many questions are waiting.")
-    try:
-        url = await run_in_threadpool(desk.answers.borrow, course.folder)
-    except MachineError as error:
-        raise ApiError(503, f"{error.message}. {error.hint}".strip()) from None
-    answer = _relayed(desk, url, json.loads(body) | {"model": model}, name)
-    status, first = await anext(answer)  # it has begun, so its end is reached whatever becomes of the client
-    if status != 200 or not asked.is_stream:
-        async for _ in answer:
-            pass
-        return JSONResponse(json.loads(first), status_code=status)
-
-    async def lines() -> AsyncIterator[str]:
+    async with contextlib.AsyncExitStack() as held:
+        child = await held.enter_async_context(desk.answers.lent(course.folder))
+        client = await held.enter_async_context(httpx.AsyncClient(**child.options))
+        model = "base" if is_base or "tuned" not in child.models else "tuned"
+        sent = json.dumps(json.loads(body) | {"model": model})  # not httpx's own JSON: it refuses what we have read
+        to_send = client.build_request("POST", "/chat/completions", content=sent)
         try:
-            yield first
-            async for _, line in answer:
-                yield line
-        finally:  # the client went away, or all is said
-            with anyio.CancelScope(shield=True):
-                await answer.aclose()
+            answer = await _while_there(request, client.send(to_send, stream=asked.is_stream))
+            held.push_async_callback(answer.aclose)
+            if asked.is_stream and answer.status_code == 200:
+                return Streamed(_lines(answer, name), held.pop_all())
+            whole = json.loads(await answer.aread())
+        except (httpx.HTTPError, ValueError) as error:
+            raise _lost(error) from None
+    return JSONResponse(_named(whole, name), status_code=answer.status_code)
 
-    return StreamingResponse(lines(), media_type="text/event-stream")
 
-
-async def _relayed(desk: Desk, url: str, sent: dict[str, Any], name: str) -> AsyncGenerator[tuple[int, str], None]:
-    """Yield the child's answer: whole, or line by line as it comes; a client that goes away ends its work."""
-    client = httpx.AsyncClient(base_url=url, timeout=ANSWER_S, trust_env=False)
-    begun = False
+async def _while_there(request: Request, answering: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
+    """Return the answer; a client that goes away before it ends its work."""
+    work = asyncio.create_task(answering)
     try:
-        async with client.stream("POST", "/chat/completions", json=sent) as answer:
-            if answer.status_code != 200 or not sent.get("stream"):
-                whole = json.loads(await answer.aread())
-                yield answer.status_code, json.dumps(_named(whole, name))
-                return
-            async for line in answer.aiter_lines():
-                if line.startswith("data: {"):
-                    line = f"data: {json.dumps(_named(json.loads(line[6:]), name))}"
-                begun = True
-                yield 200, f"{line}\n"
-    except (httpx.HTTPError, ValueError) as error:
-        body = json.dumps(ApiError(503, f"The model gave no whole answer ({type(error).__name__}).").body())
-        yield (200, f"data: {body}\n\ndata: [DONE]\n\n") if begun else (503, body)
+        while not (await asyncio.wait([work], timeout=WATCH_S))[0]:
+            if await request.is_disconnected():
+                raise ClientDisconnect
+        return work.result()
     finally:
-        with anyio.CancelScope(shield=True):
-            await client.aclose()
-        desk.answers.give_back()
+        work.cancel()
+
+
+async def _lines(answer: httpx.Response, name: str) -> AsyncIterator[str]:
+    try:
+        async for line in answer.aiter_lines():
+            if line.startswith("data: {"):
+                line = f"data: {json.dumps(_named(json.loads(line[6:]), name))}"
+            yield f"{line}\n"
+    except (httpx.HTTPError, ValueError) as error:
+        yield f"data: {json.dumps(_lost(error).body())}\n\ndata: [DONE]\n\n"
+
+
+def _lost(error: Exception) -> ApiError:
+    return ApiError(503, f"The model gave no whole answer ({type(error).__name__}).")
 
 
 def _named(value: Any, name: str) -> Any:

@@ -1,4 +1,7 @@
-"""A child that answers as `cli/task.py` does, with scripted engines behind the real server, and ends with its input."""
+"""A child that answers as `cli/task.py` does, with scripted engines behind the real server, and ends with its input.
+
+While the course's folder has a file `late`, it does not become ready.
+"""
 
 import json
 import os
@@ -10,6 +13,7 @@ from pathlib import Path
 from scripted_engine import Script
 
 from homeroom.serve.server import serve
+from homeroom.web.answers import has_tuned
 
 
 class Held(Script):
@@ -38,8 +42,14 @@ def main():
     threading.Thread(target=end_with_input, daemon=True).start()
     folder = Path(job["spec"]["folder"])
     tuned = f"word of {folder.name} " * 12 + "one\u2028two\x85three"
-    models = {"base": Script(f"the base of {folder.name}"), "tuned": Held(tuned, folder)}
-    serve(models, port=0, on_ready=lambda url, key: print(json.dumps({"url": url}), flush=True))
+    models = {"base": Script(f"the base of {folder.name}")}
+    if has_tuned(folder):
+        models["tuned"] = Held(tuned, folder)
+    while (folder / "late").exists():
+        time.sleep(0.01)
+    said = {"models": list(models)}
+    key = job["spec"]["key"]
+    serve(models, port=0, api_key=key, on_ready=lambda url, _: print(json.dumps(said | {"url": url}), flush=True))
 
 
 main()

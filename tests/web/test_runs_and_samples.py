@@ -1,9 +1,13 @@
 """Runs as a page sees them, their stream with Last-Event-ID, and decisions that outlive a generation."""
 
+import contextlib
 import json
 import re
+import time
 
+import httpx
 import pytest
+from web_process import running
 
 from homeroom.core.config import read_recipe
 from homeroom.core.files import write_json, write_jsonl
@@ -13,6 +17,7 @@ from homeroom.generate.sifted import sifted
 from homeroom.jobs.machine import identity
 from homeroom.pipeline.plan import seconds_of
 from homeroom.web import events
+from homeroom.web.app import COOKIE
 from homeroom.web.asked import Ask
 from homeroom.web.pages_runs import SIZES, follow
 
@@ -199,6 +204,38 @@ def test_row_56_a_stream_ends_when_its_account_is_closed(browser, desk):
     stream, session = stream_of(desk, "Ben", 1, 10_000)
     desk.store.close(session.person.id)
     assert anyio.run(take, stream, lambda part: part.startswith("event: bye")) == []
+
+
+def test_a_person_follows_a_few_runs_at_once_and_is_told_so_before_the_stream_begins(browser, desk):
+    browser("Ann").fill("/courses/insurance/runs", size="try")
+    lease = desk.queue.claim(identity(), ["run"])
+    for line in ("first", *["more"] * 250):
+        desk.queue.tell(lease, "say", {"text": line})
+    names = {p.name: f"{COOKIE}={desk.store.begin_session(p)}" for p in desk.store.people()}
+    with running(desk) as at, contextlib.ExitStack() as opened:
+
+        def follow_as(name):
+            client = opened.enter_context(httpx.Client(trust_env=False, timeout=60))
+            sent = client.build_request("GET", f"{at}/runs/1/events", headers={"Cookie": names[name]})
+            return client.send(sent, stream=True)
+
+        mine = [follow_as("Ann") for _ in range(events.MOST_OF_ONE)]
+        assert {found.status_code for found in mine} == {200}
+        found = follow_as("Ann")
+        assert found.status_code == 429
+        assert "too many pages" in found.read().decode().lower()
+        ben = follow_as("Ben")
+        assert ben.status_code == 200
+        told = next(part for part in ben.iter_text() if "data:" in part)
+        mine[0].close()
+        end = time.monotonic() + 60
+        while (again := follow_as("Ann")).status_code != 200:
+            assert time.monotonic() < end
+            again.close()
+            time.sleep(0.1)
+    assert "more" in told
+    assert desk.queue.latest(1, 200) == desk.queue.events(1, limit=1000)[-200:]
+    assert "first" not in browser("Ann").get("/runs/1").text, "a page reads the end of a log, not all of it"
 
 
 @pytest.mark.parametrize("size", SIZES)

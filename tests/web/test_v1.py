@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 import sys
 import threading
 import time
@@ -11,7 +12,9 @@ import httpx
 import pytest
 from web_process import running
 
-from homeroom.web.answers import Answers
+from homeroom.core.errors import MachineError
+from homeroom.web import answers
+from homeroom.web.answers import MOST, MOST_OF_PAGES, Answers
 from homeroom.web.v1 import PATHS
 
 HERE = Path(__file__).parent
@@ -25,19 +28,19 @@ def people(desk):
 
 
 @pytest.fixture
-def child(desk, home):
+def child(desk, home, monkeypatch):
     """Let questions be answered by a child with scripted models; two courses, one of which has learned."""
     shutil.copytree(home / "insurance", home / "boats")
     (home / "insurance" / "out" / "model").mkdir(parents=True)
     (home / "insurance" / "out" / "model" / "config.json").write_text("{}")
+    monkeypatch.setenv("PYTHONPATH", f"{HERE.parent}:{HERE.parents[1]}")
     desk.answers = Answers(program=(sys.executable, str(HERE / "answering.py")))
     yield
     desk.answers.stop()
 
 
 @pytest.fixture
-def at(desk, child, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", f"{HERE.parent}:{HERE.parents[1]}")
+def at(desk, child):
     with running(desk) as url:
         yield url
 
@@ -94,6 +97,109 @@ def test_a_stream_comes_as_it_is_said_and_a_client_that_leaves_gives_the_model_b
         f"{at}/v1/chat/completions", json=ASK | {"model": "boats"}, headers=bearer(key), timeout=PATIENCE_S
     )
     assert answer.json()["choices"][0]["message"]["content"] == "the base of boats"
+
+
+def test_a_client_that_leaves_before_its_whole_answer_ends_the_work(at, desk, home, people):
+    key = desk.store.make_key(people["Ben"], "program")
+    desk.answers.borrow(home / "insurance")  # so that it is there already
+    desk.answers.give_back()
+    (home / "insurance" / "held").touch()
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{at}/v1/chat/completions", json=ASK | {"model": "insurance"}, headers=bearer(key), timeout=1)
+    assert is_given_back(desk)
+
+
+def test_a_burst_of_questions_leaves_the_pages_alone_and_is_refused_beyond_a_limit(at, desk, home, people):
+    key = desk.store.make_key(people["Ann"], "program")
+    late = home / "insurance" / "late"
+    late.touch()
+    asked = [("/v1/chat/completions", ASK | {"model": "insurance"})] * 60
+    asked += [("/api/v1/courses/insurance/ask", {"question": "When does it open?"})] * 20
+    got, lock = [], threading.Lock()
+
+    def ask(path, body):
+        answer = httpx.post(f"{at}{path}", json=body, headers=bearer(key), timeout=PATIENCE_S, trust_env=False)
+        with lock:
+            got.append((path[:4], answer.status_code, "too many questions" in answer.text))
+
+    threads = [threading.Thread(target=ask, args=one) for one in asked]
+    for thread in threads:
+        thread.start()
+    try:
+        end = time.monotonic() + PATIENCE_S
+        while len(got) < 60 - MOST + 20 - MOST_OF_PAGES and time.monotonic() < end:
+            time.sleep(0.05)
+        assert set(got) == {("/v1/", 429, True), ("/api", 200, True)}
+        assert httpx.get(f"{at}/health", timeout=2, trust_env=False).status_code == 200
+    finally:
+        late.unlink()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+    assert got.count(("/v1/", 200, False)) == MOST
+    assert got.count(("/api", 200, False)) == MOST_OF_PAGES
+    assert desk.answers.num_lent == 0
+
+
+def test_a_failed_question_ends_nobody_elses_answer(desk, child, home, monkeypatch):
+    course = home / "insurance"
+    lent = desk.answers.borrow(course)
+    (course / "held").touch()
+    monkeypatch.setattr(answers, "ANSWER_S", 0.5)
+    with pytest.raises(MachineError, match="ReadTimeout"):
+        desk.answers.ask(course, "When does it open?")
+    assert lent.process.poll() is None
+    desk.answers.give_back()
+    with pytest.raises(MachineError, match="ReadTimeout"):
+        desk.answers.ask(course, "When does it open?")
+    assert lent.process.poll() is not None, "one that hangs is not kept"
+
+
+def test_what_a_student_has_just_learned_is_what_answers_next(at, desk, home, people):
+    key = desk.store.make_key(people["Ben"], "program")
+    with httpx.Client(base_url=at, headers=bearer(key), trust_env=False, timeout=PATIENCE_S) as client:
+
+        def ask():
+            return client.post("/v1/chat/completions", json=ASK | {"model": "boats"})
+
+        assert desk.answers.borrow(home / "boats").models == ("base",)
+        (home / "boats" / "out" / "model").mkdir(parents=True)
+        for name in ("config.json", "model.safetensors"):
+            (home / "boats" / "out" / "model" / name).write_text("{}")
+        found = ask()
+        assert found.status_code == 503, "it waits for the answer that is under way, however many more ask"
+        assert "has just learned" in found.json()["error"]["message"]
+        desk.answers.give_back()
+        assert ask().json()["choices"][0]["message"]["content"].startswith("word of boats")
+
+
+def test_what_was_read_can_be_sent_on(at, desk, people):
+    key = desk.store.make_key(people["Ben"], "program", course="insurance")
+    body = json.dumps(ASK | {"model": "insurance/base", "user": "\ud800", "metadata": {"x": float("nan")}})
+    found = httpx.post(f"{at}/v1/chat/completions", content=body, headers=bearer(key), timeout=PATIENCE_S)
+    assert found.json()["choices"][0]["message"]["content"] == "the base of insurance"
+
+
+def test_nobody_else_on_the_machine_can_ask_the_child(desk, child, home):
+    lent = desk.answers.borrow(home / "insurance")
+    assert httpx.get(f"{lent.url}/models", trust_env=False).status_code == 401
+    with httpx.Client(**lent.options) as client:
+        assert [m["id"] for m in client.get("/models").json()["data"]] == list(lent.models)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(sqlite3.OperationalError("database is locked"), 503), (FileNotFoundError(2, "gone"), 503), (KeyError("x"), 500)],
+)
+def test_whatever_fails_is_said_as_the_api_says_it(browser, desk, people, monkeypatch, error, status):
+    key = desk.store.make_key(people["Ben"], "program")
+
+    def fail():
+        raise error
+
+    monkeypatch.setattr(desk, "courses", fail)
+    found = browser().get("/v1/models", headers=bearer(key))
+    assert (found.status_code, found.json()["error"]["type"]) == (status, "server_error")
+    assert ("retry-after" in found.headers) == (status == 503)
 
 
 def test_row_63_numbers_and_sizes_out_of_range_are_refused_before_any_model_is_started(at, desk, people):
@@ -234,4 +340,5 @@ def test_the_real_child_answers_for_a_tiny_student(desk, home, tmp_path, monkeyp
     (home / "insurance" / "recipe.yaml").write_text(f"student: {{model: {json.dumps(str(student))}}}\n")
     shutil.copytree(student, home / "insurance" / "out" / "model")
     assert list(desk.answers.ask(home / "insurance", "Are you there?")) == ["base", "tuned"]
+    assert httpx.get(f"{desk.answers._child.url}/models", trust_env=False).status_code == 401
     assert desk.answers.num_lent == 0

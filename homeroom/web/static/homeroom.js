@@ -26,6 +26,9 @@ if (live) {
     if (said.lines.length) lines.scrollTop = lines.scrollHeight;
   };
   source.addEventListener("bye", () => source.close());
+  source.onerror = () => {  // refused, and not just cut: the browser does not come again by itself
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 15000);
+  };
 }
 
 // A page that waits for the teacher's draft looks again by itself, unless somebody is typing.
