@@ -99,7 +99,8 @@ def test_a_stream_comes_as_it_is_said_and_a_client_that_leaves_gives_the_model_b
     assert answer.json()["choices"][0]["message"]["content"] == "the base of boats"
 
 
-def test_a_client_that_leaves_before_its_whole_answer_ends_the_work(at, desk, home, people):
+def test_a_client_that_leaves_before_its_whole_answer_ends_the_work(at, desk, home, people, monkeypatch):
+    monkeypatch.setattr(answers, "ANSWER_S", 10 * PATIENCE_S)  # so that it is not the wait for the answer that ends
     key = desk.store.make_key(people["Ben"], "program")
     desk.answers.borrow(home / "insurance")  # so that it is there already
     desk.answers.give_back()
