@@ -15,6 +15,7 @@ from pathlib import Path
 
 from homeroom.core import config as settings
 from homeroom.core.errors import ContentError, HomeroomError
+from homeroom.core.files import hash_file, hash_value
 from homeroom.core.sources import (
     boundary,
     check_pattern,
@@ -105,6 +106,32 @@ def read_documents(
     return documents
 
 
+def hash_sources(leaves: Iterable[Leaf], course: Path) -> str:
+    """Return one hash over the files in local folders that leaves name, found as `read_documents` finds them.
+
+    What is elsewhere is not looked up: a leaf names its commit or address, and what an address gave is kept. So a
+    branch that has moved is seen only when something else makes the documents anew.
+
+    Raises:
+        ContentError: a folder, or a file that matches, lies outside the boundary, or the folder does not exist.
+    """
+    found = []
+    for leaf in leaves:
+        if leaf.source and not is_git_address(leaf.source.repo):
+            folder = local_folder(leaf.source.repo, leaf=leaf.path, course=course)
+            for pattern in leaf.source.patterns:
+                names = _below(folder, pattern, leaf, course)
+                found += [[leaf.path, name, hash_file(folder / name)] for name in names]
+    return hash_value(found)
+
+
+def _below(folder: Path, pattern: str, leaf: Leaf, course: Path) -> list[str]:
+    """Return the files of a local folder that match, without the leaf's own."""
+    own = {(course / leaf.path / name).resolve() for name in _LEAF_FILES}
+    names = find_files(folder, pattern, inside=boundary(course), where=f"{leaf.path}/qna.yaml")
+    return [name for name in names if (folder / name).resolve() not in own]
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     name: str
@@ -136,13 +163,7 @@ def _files(
         contents = read_blobs(commit, names, max_bytes=max_bytes, where=where)
     else:
         folder = local_folder(source.repo, leaf=leaf.path, course=course)
-        own = {(course / leaf.path / name).resolve() for name in _LEAF_FILES}
-
-        def below(pattern: str) -> list[str]:
-            names = find_files(folder, pattern, inside=boundary(course), where=where)
-            return [name for name in names if (folder / name).resolve() not in own]
-
-        names = _chosen(source, below, where, faults)
+        names = _chosen(source, lambda pattern: _below(folder, pattern, leaf, course), where, faults)
         contents = {name: _read(folder / name, max_bytes, where) for name in names}
     for name, content in contents.items():
         if len(content) > max_bytes:

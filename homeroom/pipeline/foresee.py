@@ -14,14 +14,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-from homeroom.core.files import Record, free_gib, read_json, read_jsonl, read_record, why_stale, write_json
+from homeroom.core.files import (
+    RESUMING,
+    Record,
+    free_gib,
+    read_json,
+    read_jsonl,
+    read_record,
+    why_stale,
+    write_json,
+)
 from homeroom.core.types import Chunk, Reply
 from homeroom.generate.coverage import TEACHER_TOKENS, TRAINING_TOKENS
-from homeroom.pipeline.course import Course, fetch_student, own_training_tokens
+from homeroom.pipeline.course import Course, fetch_student, own_training_tokens, training_tokens
+from homeroom.pipeline.generating import FACTS_SHARE
 from homeroom.pipeline.plan import (
     LISTING_TOKENS,
     MOST,
     exam_tokens,
+    facts_are_listed,
     for_stage,
     measured_rates,
     num_facts,
@@ -56,10 +67,10 @@ def make_plan(course: Course, *, pilot: bool = False) -> dict[str, Any]:
         **total,
         "budget_seconds": course.budget.get("seconds"),
         "facts": facts,
-        "facts_are_listed": (course.out / "facts" / "facts.jsonl").is_file(),
+        "facts_are_listed": facts_are_listed(course),
         "share_covered": round(min(1.0, max(1, most) / facts), 3),
         "teacher_tokens": recipe.samples.teacher_tokens,
-        "training_tokens": _training(course),
+        "training_tokens": training_tokens(recipe),
         "rates": rates,
         "pilot": tried,
         "memory_gib": _memory_gib(course),
@@ -85,15 +96,11 @@ def _stages(
     return stages
 
 
-def _training(course: Course) -> int:
-    return sum(p.tokens for p in course.recipe.train.phases)
-
-
 def _work(course: Course, rates: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what each stage takes if it runs: calls, tokens of prompts and answers or of training, seconds."""
     recipe, facts = course.recipe, num_facts(course)
     teacher = min(recipe.samples.teacher_tokens, int(facts * TEACHER_TOKENS * MOST))
-    listing = min(facts * LISTING_TOKENS, int(0.35 * teacher))
+    listing = min(facts * LISTING_TOKENS, int(FACTS_SHARE * teacher))
     written = (course.folder / "exam.jsonl").is_file()
     asked = {"facts": listing, "exam": 0 if written else recipe.exam.questions * 25, "samples": teacher - listing}
     work: dict[str, dict[str, Any]] = {}
@@ -103,7 +110,7 @@ def _work(course: Course, rates: dict[str, Any]) -> dict[str, dict[str, Any]]:
         prompts = int(calls * prompt)
         work[name] = {"calls": calls, "answer_tokens": tokens, "prompt_tokens": prompts, "tokens": tokens}
         work[name]["seconds"] = tokens / rates["teacher"]
-    training, answers = _training(course), exam_tokens(course)
+    training, answers = training_tokens(recipe), exam_tokens(course)
     work["documents"] = {"seconds": 1.0 + num_words(course) / 50_000}
     work["dataset"] = {"seconds": 30.0}
     work["train"] = {"tokens": training, "seconds": training / rates["train"]}
@@ -234,7 +241,7 @@ def note_plan(course: Course) -> None:
     before = {s["name"]: s for s in read_json(path)["stages"]} if path.is_file() else {}
     rates = _rates(course)
     for stage in _stages(course, _work(course, rates), rates, None):
-        begun = stage["name"] in before and stage["why"].startswith("resuming")
+        begun = stage["name"] in before and stage["why"] == RESUMING
         if stage["runs"] and not begun:
             before[stage["name"]] = stage
     write_json(path, {"version": 1, "stages": [before[name] for name in STAGES if name in before]})

@@ -166,11 +166,13 @@ def _settings(recipe: Recipe, stage: str) -> dict[str, Any]:
 
 
 def _inputs(course: Course, stage: str) -> dict[str, str]:
+    from homeroom.documents.read import hash_sources
+
     inputs = {name: _hash_of(course, name) for name in TAKES[stage]}
     if stage in ("documents", "exam", "samples"):
         inputs["taxonomy"] = hash_value(list(course.leaves))
     if stage == "documents":
-        inputs["files"] = _hash_sources(course)
+        inputs["files"] = hash_sources(course.leaves, course.folder)
     elif stage == "exam":
         inputs["exam.jsonl"] = _hash_exam(course)
     elif stage == "samples":
@@ -219,20 +221,6 @@ def _hash_of(course: Course, stage: str) -> str:
 def _hash_exam(course: Course) -> str:
     path = course.folder / "exam.jsonl"
     return hash_file(path) if path.is_file() else ""
-
-
-def _hash_sources(course: Course) -> str:
-    """Hash the files of local sources; those in git are named by their commit already."""
-    from homeroom.core.sources import find_files, is_git_address, local_folder
-
-    found = []
-    for leaf in course.leaves:
-        if leaf.source and not is_git_address(leaf.source.repo):
-            folder = local_folder(leaf.source.repo, leaf=leaf.path, course=course.folder)
-            for pattern in leaf.source.patterns:
-                for name in find_files(folder, pattern, inside=folder, where=leaf.path):
-                    found.append([leaf.path, name, hash_file(folder / name)])
-    return hash_value(found)
 
 
 def funnel(folder: Path) -> str:

@@ -10,7 +10,7 @@ from homeroom.core.config import Documents
 from homeroom.core.errors import ContentError
 from homeroom.core.files import read_jsonl
 from homeroom.core.types import Chunk, Document, Leaf, Source
-from homeroom.documents.read import read_documents
+from homeroom.documents.read import hash_sources, read_documents
 from homeroom.documents.stage import make_documents
 
 TEXT = "# Boats\n\nBoats are red, and they have been red for as long as anybody can say.\n"
@@ -55,6 +55,25 @@ def test_a_document_has_normalised_text_a_title_and_the_hash_of_its_file(course)
     (course / "knowledge/boats/boats.md").write_bytes(TEXT.replace("\n", "\r\n").encode())
     (document,) = read_documents([leaf()], course, config=Documents(), cache=course / "out")
     assert (document.text, document.title, len(document.sha256), len(document.id)) == (TEXT, "Boats", 64, 12)
+
+
+def test_the_hash_of_sources_is_of_the_files_that_are_read(course, tmp_path):
+    shared = tmp_path / "shared" / "handbook.md"
+    shared.parent.mkdir()
+    shared.write_text(TEXT)
+    (tmp_path / ".git").mkdir()  # course and handbook are in one repository
+    os.symlink(shared, course / "knowledge/boats/linked.md")
+    every = [leaf(patterns=["*.md", "attribution.txt", "."])]
+    assert ("knowledge/boats", "linked.md") in names(course, leaf(patterns=["*.md"]))
+    first = hash_sources(every, course)
+    (course / "knowledge/boats/attribution.txt").write_text("License of the work: MIT")  # no document
+    assert hash_sources(every, course) == first
+    shared.write_text(TEXT + "\nBoats float.\n")
+    assert hash_sources(every, course) != first
+    (tmp_path / ".git").rmdir()
+    with pytest.raises(ContentError, match="outside"):
+        hash_sources(every, course)
+    assert hash_sources([leaf(repo="https://example.org/a.git")], course) == hash_sources([], course)
 
 
 def test_two_leaves_that_name_one_file_have_a_document_each(course):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from collections import Counter
 
@@ -311,6 +312,41 @@ def test_what_is_left_of_a_budget_is_divided_again_when_listing_took_longer(make
     assert again.said == [f"{stage}: up to date" for stage in STAGES[:5]]
     plan = make_plan(fit(opened(late, teacher, student), seconds_of("15m")))
     assert [stage["runs"] for stage in plan["stages"][:5]] == [False] * 5
+
+
+def test_a_division_does_not_hold_for_another_document_teacher_or_student(make_course, teacher, student, slow):
+    def fitted(folder, *options):
+        return fit(opened(folder, teacher, student, *options), seconds_of("2h")).budget
+
+    folder = make_course()
+    run(fit(opened(folder, teacher, student), seconds_of("2h")), until="facts")
+    first = fitted(folder)
+    assert fitted(folder) == first
+    handbook = folder / "knowledge" / "club" / "handbook.md"
+    handbook.write_text(HANDBOOK + "".join(f"\n\nA boat of class {n} costs {n + 7} crowns a day." for n in range(90)))
+    longer = fitted(folder)
+    assert longer["teacher_tokens"] > 2 * first["teacher_tokens"]  # not for the facts of the shorter one
+    shutil.copytree(folder / "knowledge", (other := folder.parent / "other") / "knowledge")
+    shutil.copy(folder / "exam.jsonl", other)
+    assert fitted(other)["teacher_tokens"] == longer["teacher_tokens"]
+    rates = folder.parent / "home" / "rates.json"
+    write_json(rates, {**read_json(rates), f"teacher other at {teacher}": 1.0})
+    assert fitted(folder)["teacher_tokens"] == longer["teacher_tokens"]  # a rate measured since changes nothing
+    assert fitted(folder, "teacher.model=other")["teacher_tokens"] < longer["teacher_tokens"]
+
+
+def test_a_course_of_one_fact_is_taught_and_what_is_said_to_be_enough_is(make_course, teacher, student, slow):
+    folder = make_course()
+    (folder / "knowledge" / "club" / "handbook.md").write_text("# Club\n\nThe gate code of the club is 4417.\n")
+    assert fit(opened(folder, teacher, student), seconds_of("2h"), keep=False).budget["training_tokens"] > 1_000
+    for handbook in (HANDBOOK, HANDBOOK * 50):  # with a long one, listing may take its share and no more
+        (folder / "knowledge" / "club" / "handbook.md").write_text(handbook)
+        with pytest.raises(UsageError, match="too few") as caught:
+            fit(opened(folder, teacher, student), 300.0, keep=False)
+        enough = int(re.search(r"at least (\d+)m", str(caught.value))[1])
+        assert fit(opened(folder, teacher, student), 60.0 * enough, keep=False).budget
+        with pytest.raises(UsageError, match="too few"):
+            fit(opened(folder, teacher, student), 60.0 * (enough - 1), keep=False)
 
 
 def test_times_are_read_as_people_write_them():
