@@ -11,6 +11,7 @@ import platform
 import re
 import shlex
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import homeroom
 from homeroom.core.config import Recipe
-from homeroom.core.files import hash_file, read_jsonl, read_record
+from homeroom.core.files import hash_file, read_jsonl, read_record, to_json
 from homeroom.core.types import Document, Rejected, Sample
 from homeroom.pipeline.course import Course, digest_of, facts_of, in_words, summary_of
 from homeroom.pipeline.training import licences_of
@@ -109,19 +110,26 @@ def _sources(course: Course) -> list[dict[str, Any]]:
 
 def _settings(recipe: Recipe) -> list[dict[str, Any]]:
     """Return how each phase trained, in words."""
-    rows = []
-    for phase in recipe.train.phases:
-        told = ", ".join(f"{name} {getattr(phase, name):g}" for name in NUMBERS)
-        rows.append({"phase": phase.name, "method": phase.method, "told": told})
-    return rows
+    return [
+        {"phase": phase.name, "method": phase.method, "told": phase_in_words(dataclasses.asdict(phase))}
+        for phase in recipe.train.phases
+    ]
+
+
+def phase_in_words(phase: Mapping[str, Any]) -> str:
+    """Return how a phase trained, as a record or a recipe has it.
+
+    Example:
+        >>> phase_in_words({"method": "lora", "lr": 0.0003, "tokens": 1200000, "epochs": 5.0})
+        'lr 0.0003, tokens 1,200,000, epochs 5'
+    """
+    known = [(name, phase[name]) for name in NUMBERS if name in phase]
+    return ", ".join(f"{name} {value:{',' if isinstance(value, int) else 'g'}}" for name, value in known)
 
 
 def _again(course: Course) -> dict[str, Any]:
     """Return what makes this run once more: the settings that differ from the defaults, and the versions."""
-    plain, mine = (_flat(dataclasses.asdict(recipe)) for recipe in (Recipe(), course.recipe))
-    options = [
-        f"-o {shlex.quote(f'{name}={_written(value)}')}" for name, value in mine.items() if plain.get(name) != value
-    ]
+    options = [f"-o {shlex.quote(option)}" for option in options_of(course.recipe)]
     versions = [f"{name} {version(name)}" for name in PACKAGES if find_spec(name)]
     return {
         "command": " ".join(["homeroom run", course.folder.resolve().name, *options]),
@@ -134,14 +142,31 @@ def _again(course: Course) -> dict[str, Any]:
     }
 
 
+def options_of(recipe: Recipe) -> list[str]:
+    """Return as `key=value` what differs from the defaults; lists whole, as `core.config.read_recipe` takes them."""
+    return [f"{name}={_written(value)}" for name, value in _changed(recipe, Recipe())]
+
+
+def _changed(values: Any, plain: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    for field in dataclasses.fields(values):
+        value, default, name = getattr(values, field.name), getattr(plain, field.name), f"{place}{field.name}"
+        if dataclasses.is_dataclass(value):
+            yield from _changed(value, default, f"{name}.")
+        elif value != default:
+            yield name, value
+
+
 def _written(value: Any) -> str:
     """Return a value as an option has it; a report is handed on, so no password of an address is in it."""
-    return re.sub(r"//[^/@]*@", "//", value) if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) and _is_plain(value) else json.dumps(to_json(value), ensure_ascii=False)
+    return re.sub(r'//[^/@"\s]*@', "//", text)
 
 
-def _flat(values: Any, name: str = "") -> dict[str, Any]:
-    if isinstance(values, list | tuple):
-        values = dict(enumerate(values))
-    if not isinstance(values, dict):
-        return {name: values}
-    return {k: v for key, value in values.items() for k, v in _flat(value, f"{name}.{key}".strip(".")).items()}
+def _is_plain(text: str) -> bool:
+    """Say whether YAML reads a text as itself, without quotes: it does not so read "yes", "1.5" or "a: b"."""
+    import yaml
+
+    try:
+        return bool(yaml.safe_load(text) == text)
+    except yaml.YAMLError:
+        return False

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
-from homeroom.core.config import Recipe, read_recipe
-from homeroom.core.files import read_json
+from homeroom.core.config import read_recipe
+from homeroom.core.files import read_json, read_record
+from homeroom.pipeline.background import phase_in_words
 from homeroom.pipeline.course import facts_of, student_folder
-
-TOLD = (
-    "name",
-    "method",
-    "tokens",
-    "epochs",
-    "lr",
-    "step_tokens",
-    "replay_share",
-    "frozen_share",
-    "blend",
-)  # settings on the card
 
 
 def export_student(name: str, out: Path | None = None, *, kind: str, weights: str = "f16") -> Path:
@@ -45,29 +33,45 @@ def export_student(name: str, out: Path | None = None, *, kind: str, weights: st
         out = (course / "out" / "export" if is_course else Path()) / file
     if not is_course:
         return export_model(model, out, kind=kind, weights=weights, name=title)
-    recipe = read_recipe(course)
-    licence, card = str(facts_of(recipe.student.model).get("licence", "")), _card(course, recipe, title)
+    trained = _trained(course)
+    licence, card = str(facts_of(trained["student"]).get("licence", "")), _card(course, trained, title)
     return export_model(model, out, kind=kind, weights=weights, name=title, licence=licence, card=card)
 
 
-def _card(course: Path, recipe: Recipe, title: str) -> str:
+def _trained(course: Path) -> dict[str, Any]:
+    """Return what the records say of how a course's student was made; of the recipe only what none of them says.
+
+    Options and a budget are settings too, and no recipe has them.
+    """
+    recipe = read_recipe(course)
+    train, samples = (read_record(course / "out" / stage) for stage in ("train", "samples"))
+    made: dict[str, Any] = train.config if train else {}
+    dial = train.summary.get("dial") if train else None
+    settings = {f"phase {p['name']}": f"method {p['method']}, {phase_in_words(p)}" for p in made.get("phases", ())}
+    settings |= {"way from the base": f"{dial:.0%}"} if dial is not None else {}
+    settings |= {"seed": made["seed"]} if "seed" in made else {}
+    teacher = (samples.config if samples else {}).get("teacher") or {}
+    return {
+        "student": made.get("student") or recipe.student.model,
+        "teacher": teacher.get("model") or recipe.teacher.model,
+        "settings": settings,
+    }
+
+
+def _card(course: Path, trained: dict[str, Any], title: str) -> str:
     from homeroom.train.card import About, model_card
 
-    known = facts_of(recipe.student.model)
+    known = facts_of(trained["student"])
     data, report = course / "out" / "dataset" / "card.md", course / "out" / "report" / "report.json"
-    training: dict[str, Any] = {}
-    for phase in recipe.train.phases:
-        values = dataclasses.asdict(phase)
-        training[f"phase {phase.name}"] = ", ".join(f"{key} {values[key]}" for key in TOLD if key != "name")
     return model_card(
         About(
             name=title,
-            base=recipe.student.model,
+            base=trained["student"],
             licence=str(known.get("licence", "")),
             note=str(known.get("quantised", "")),
-            teacher=recipe.teacher.model,
+            teacher=trained["teacher"],
             data_card=data.read_text(encoding="utf-8") if data.is_file() else "",
-            training=training | {"seed": recipe.train.seed},
+            training=trained["settings"],
             report=read_json(report) if report.is_file() else {},
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import re
 import shutil
@@ -158,7 +159,9 @@ def test_the_card_says_what_the_records_say_and_its_front_is_yaml_whatever_the_n
     assert "It was not examined" in model_card(About(name="x", base="y"))
 
 
-def test_a_course_is_exported_with_its_card(tiny, tmp_path):
+def test_a_course_is_exported_with_its_card_which_says_what_was_done_and_not_what_the_recipe_wants(tiny, tmp_path):
+    from homeroom.core.config import Phase
+    from homeroom.core.files import Record, write_record
     from homeroom.pipeline.export import export_student
 
     course = tmp_path / "course"
@@ -169,7 +172,19 @@ def test_a_course_is_exported_with_its_card(tiny, tmp_path):
     assert "base_model: smollm2-135m" in card
     assert "license: apache-2.0" in card
     assert "Authors: mara." in card
-    assert "lr 0.0003" in card
+    assert "## Training" not in card  # nothing says how
+    phase = dataclasses.asdict(Phase(name="one", tokens=12_345, lr=1e-4))
+    trained = {"phases": [phase], "seed": 7, "student": "qwen3-0.6b"}  # by options and a budget
+    for stage, config in {"train": trained, "samples": {"teacher": {"model": "gpt-oss", "url": "http://a/v1"}}}.items():
+        record = Record(kind=stage, format=1, config=config, summary={"dial": 0.8})
+        (course / "out" / stage).mkdir()
+        write_record(course / "out" / stage, record)
+    card = (export_student(str(course), tmp_path / "again", kind="hf") / "README.md").read_text()
+    assert "base_model: qwen3-0.6b" in card
+    assert "| phase one | method full, lr 0.0001, tokens 12,345, epochs 5, " in card
+    assert "| seed | 7 |" in card
+    assert "| way from the base | 80% |" in card
+    assert "gpt-oss" in card
     made = export_student(str(course), kind="gguf", weights="q8_0")
     assert made == course / "out" / "export" / "course.gguf"
     assert made.stat().st_size > 100_000
