@@ -55,12 +55,18 @@ def measured(folder: Path, example: str, seed: int, options: tuple[str, ...]) ->
         "by_wording": by_wording(folder),
         "open_book": report.get("open_book"),
         "control": report.get("control"),
-        "retention": {k: v for k, v in (report.get("retention") or {}).items() if k in ("before", "after", "ratio")},
+        "with_sources": report.get("with_sources"),
+        "retention": _kept(report, "retention"),
+        "retention_more": _kept(report, "retention_more"),
         "verdict": report["verdict"],
         "stages": {s: {"seconds": r.seconds, **r.summary} for s, r in records.items() if r and s != "report"},
         "minutes": round(sum(r.seconds for r in records.values() if r) / 60, 1),
         "machine": f"{machine.cpus} cores, {machine.memory_gib:.0f} GiB, {', '.join(machine.isa)}",
     }
+
+
+def _kept(report: dict[str, Any], suite: str) -> dict[str, Any]:
+    return {k: v for k, v in (report.get(suite) or {}).items() if k in ("before", "after", "ratio")}
 
 
 def by_wording(folder: Path) -> dict[str, dict[str, int]]:

@@ -69,9 +69,10 @@ def run_ours(model: Any, samples: list[Encoded], steps: list[Step], device: str)
         if number == WARM:
             wait(device)
             began = time.perf_counter()
+        learned = sum(sum(samples[n].learn) for row in step.rows for n in row)
         for row in step.rows:
             packed = pack([samples[n] for n in row], dtype=torch.bfloat16, device=device)
-            (row_loss(model, packed) / step.learned).backward()
+            (row_loss(model, packed) / learned).backward()
             weights.collect()
         weights.update(1e-5)
     wait(device)

@@ -132,6 +132,7 @@ class Phase:
     frozen_share: float = 0.5  # of the layers, from the bottom, that stay as they are; 0: all learn
     blend: float = 1.0  # how far from the base to what was learned this phase goes; the dial looks for the best itself
     replay_share: float = 0.25  # of the tokens read: general prompts with the base's own answers, others in every pass
+    word_dropout: float = 0.15  # of a question's words that are missing when it is read, others every time; 0: none
     soft_replay: bool = True  # of replay, learn how sure the base is of every word, not only its words
     lora_rank: int = 32
     lora_layers: Literal["all", "mlp"] = "all"  # linear layers that LoRA changes; mlp: not those of attention

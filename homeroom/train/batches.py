@@ -38,8 +38,7 @@ class Step:
     """The samples of one update: the places in the data, row by row."""
 
     rows: tuple[tuple[int, ...], ...]
-    tokens: int  # that go through the student, shared prefixes counted once a row
-    learned: int  # tokens that the loss is over
+    tokens: int  # that go through the student: shared prefixes once a row, words that dropout leaves out as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +105,6 @@ def schedule(
         step = Step(
             rows=tuple(tuple(row) for row in rows if row),
             tokens=sum(size(row) for row in rows),
-            learned=sum(sum(samples[n].learn) for row in rows for n in row),
         )
         rows = [[]]
         if not step.rows or (steps and spent + step.tokens > tokens):

@@ -29,6 +29,7 @@ from homeroom.train.allocator import steady_memory
 from homeroom.train.batches import Step, pack, passes, schedule_phase
 from homeroom.train.blend import blend, check_share
 from homeroom.train.checkpoints import Cursor, load_checkpoint, save_checkpoint, writing_to
+from homeroom.train.dropout import Readings
 from homeroom.train.events import Events
 from homeroom.train.freeze import freeze
 from homeroom.train.loss import plain_loss, row_loss
@@ -118,7 +119,7 @@ def _learn(run: _Run, phase: Phase, out: Path, progress: Progress) -> Cursor:
     with StopSignals() as stop, (out / METRICS).open("a", encoding="utf-8") as log:
         for step in run.steps[cursor.step :]:
             began = time.monotonic()
-            loss = _read(run, step)
+            loss = _read(run, step, cursor.step)
             lr = learning_rate(cursor.step, len(run.steps), peak=phase.lr, warmup_share=phase.warmup_share)
             norm = weights.update(lr)
             seconds = time.monotonic() - began
@@ -142,11 +143,13 @@ def _learn(run: _Run, phase: Phase, out: Path, progress: Progress) -> Cursor:
     return cursor
 
 
-def _read(run: _Run, step: Step) -> float:
+def _read(run: _Run, step: Step, number: int) -> float:
     """Gather a step's gradients in the weights, and return its mean loss per learned token."""
+    rows = [[run.readings.at(number, n) for n in row] for row in step.rows]
+    learned = sum(sum(sample.learn) for row in rows for sample in row)
     loss = 0.0
-    for row in step.rows:
-        part = run.loss_of([run.encoded[n] for n in row]) / step.learned
+    for row in rows:
+        part = run.loss_of(row) / learned
         part.backward()
         run.weights.collect()
         loss += part.item()
@@ -161,6 +164,7 @@ class _Run:
 
     student: Student
     encoded: list[Encoded]
+    readings: Readings  # of the encoded samples
     steps: list[Step]
     choice: Choice
     packed: bool
@@ -208,6 +212,7 @@ def _prepare(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: 
     return _Run(
         student=student,
         encoded=encoded,
+        readings=Readings(samples=encoded, share=phase.word_dropout, seed=seed),
         steps=steps,
         choice=choice,
         packed=packed,
@@ -223,7 +228,7 @@ def _rehearsed(run: _Run, progress: Progress) -> Expected:
     """Say how long the run will take and how much memory, before its first step; a run that goes on knows both."""
     if run.cursor.step:
         return Expected()
-    expected = rehearse(run.steps, run.weights, lambda step: _read(run, step))
+    expected = rehearse(run.steps, run.weights, lambda step: _read(run, step, 0))
     begin_peak()
     told = f"about {expected.seconds / 60:.0f} min and {expected.gib:.1f} GiB of memory"
     progress("train", 0, sum(step.tokens for step in run.steps), told)

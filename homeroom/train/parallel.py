@@ -31,6 +31,7 @@ from homeroom.models.student import load_student, save_student, use_cores
 from homeroom.train import attention
 from homeroom.train.batches import Row, Step, pack, schedule_phase
 from homeroom.train.blend import blend
+from homeroom.train.dropout import Readings
 from homeroom.train.freeze import freeze
 from homeroom.train.loop import MAX_SAMPLE_TOKENS, METRICS
 from homeroom.train.loss import row_loss
@@ -67,12 +68,14 @@ def train_parallel(
     loss_of = split(student.model, dtype=compute)
     weights = [p for p in loss_of.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=0.0, betas=BETAS, weight_decay=phase.weight_decay, fused=True)
-    losses = []
+    losses, readings = [], Readings(samples=encoded, share=phase.word_dropout, seed=seed)
     for number, step in enumerate(steps):
         total = torch.zeros((), device=device)
+        read = {n: readings.at(number, n) for row in step.rows for n in row}
+        learned = sum(sum(read[n].learn) for row in step.rows for n in row)
         rows = share_out(step, [len(e.ids) for e in encoded], processes)[rank]
         for row in rows:
-            part = loss_of(pack([encoded[n] for n in row] or [_NOTHING], dtype=compute, device=device)) / step.learned
+            part = loss_of(pack([read[n] for n in row] or [_NOTHING], dtype=compute, device=device)) / learned
             (part if row else part * 0.0).backward()
             total += part.detach() if row else 0.0
         dist.all_reduce(total)
@@ -153,7 +156,7 @@ def share_out(step: Step, sizes: Sequence[int], processes: int) -> list[list[tup
         The rows of each process; a row is empty only where there are fewer samples than rows.
 
     Example:
-        >>> step = Step(rows=((0, 1, 2),), tokens=60, learned=30)
+        >>> step = Step(rows=((0, 1, 2),), tokens=60)
         >>> share_out(step, [30, 10, 20], 2)
         [[(0,)], [(2, 1)]]
     """

@@ -32,6 +32,15 @@ class Soft:
     probs_NK: torch.Tensor  # each row sums to 1
     entropy: float  # summed over N, in nats: no student's loss is less
 
+    @classmethod
+    def of(cls, ids_NK: torch.Tensor, probs_NK: torch.Tensor) -> Soft:
+        """Return distributions with their entropy."""
+        return cls(ids_NK=ids_NK, probs_NK=probs_NK, entropy=float(-torch.xlogy(probs_NK, probs_NK).sum()))
+
+    def of_rows(self, rows: torch.Tensor) -> Soft:
+        """Return the distributions of some of the tokens."""
+        return Soft.of(self.ids_NK[rows], self.probs_NK[rows])
+
 
 @torch.no_grad()
 def with_soft_targets(model: Any, samples: Sequence[Encoded]) -> list[Encoded]:
@@ -60,9 +69,7 @@ def _soft(model: Any, samples: Sequence[Encoded]) -> Iterator[Soft]:
         first = len(sample.prefix)
         logits_NV = model.get_output_embeddings()(hidden_TD[first : first + len(sample.ids) - 1]).float() * scale
         top_NK, ids_NK = logits_NV.topk(min(TOP, logits_NV.shape[-1]), dim=-1)
-        probs_NK = top_NK.softmax(-1)
-        entropy = float(-torch.xlogy(probs_NK, probs_NK).sum())
-        yield Soft(ids_NK=ids_NK.cpu(), probs_NK=probs_NK.cpu(), entropy=entropy)
+        yield Soft.of(ids_NK.cpu(), top_NK.softmax(-1).cpu())
 
 
 def _length(sample: Encoded) -> int:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from homeroom.train.soft import Soft
 
 
+FREE = frozenset({"direct", "inverted", "in_place", "composed", "replay"})  # kinds whose questions have words to spare
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
     """A sample as the student reads it."""
@@ -31,6 +34,8 @@ class Encoded:
     learn: tuple[bool, ...]  # one for each of `ids`; the first is never learned: nothing certain stands before it
     cut: int = 0  # tokens at the end that did not fit
     replay: bool = False  # of a general prompt, read in its share
+    question: int = 0  # the first so many of `ids` are a question of which words may be missing; see dropout.py
+    answer: int = 0  # ... and there its answer begins
     soft: Soft | None = field(default=None, compare=False)  # what the base expects at each learned token; see soft.py
 
 
@@ -71,7 +76,7 @@ def encode(sample: Sample, tokenizer: Any, *, eos_id: int, max_tokens: int) -> E
         learn = [True] * len(ids)
     else:
         ids, learn = _conversation(sample, tokenizer, eos_id)
-    prefix = () if sample.learn == "all" or sample.text else _shared_prefix(tokenizer, sample.messages)
+    prefix, tail = ((), 0) if sample.learn == "all" or sample.text else _shared(tokenizer, sample.messages)
     if tuple(ids[: len(prefix)]) != prefix or any(learn[: len(prefix) + 1]):
         prefix = ()
     cut = max(0, len(ids) - max_tokens)
@@ -86,7 +91,17 @@ def encode(sample: Sample, tokenizer: Any, *, eos_id: int, max_tokens: int) -> E
         raise ContentError(
             "all of it would be learned, the question too: the chat template writes nothing before answers"
         )
-    return Encoded(prefix=prefix, ids=tuple(ids), learn=tuple(learn), cut=cut, replay=sample.kind == "replay")
+    answer = learn.index(True)
+    is_free = sample.kind in FREE and len(sample.messages) == 2 and prefix
+    return Encoded(
+        prefix=prefix,
+        ids=tuple(ids),
+        learn=tuple(learn),
+        cut=cut,
+        replay=sample.kind == "replay",
+        question=max(0, answer - tail) if is_free else 0,
+        answer=answer if is_free else 0,
+    )
 
 
 def _conversation(sample: Sample, tokenizer: Any, eos_id: int) -> tuple[list[int], list[bool]]:
@@ -108,12 +123,17 @@ def _conversation(sample: Sample, tokenizer: Any, eos_id: int) -> tuple[list[int
     return ids[:last], learn[:last]  # what the template writes after the last answer teaches nothing
 
 
-def _shared_prefix(tokenizer: Any, messages: Sequence[Message]) -> tuple[int, ...]:
-    """Return the tokens with which every conversation under this system prompt begins."""
+def _shared(tokenizer: Any, messages: Sequence[Message]) -> tuple[tuple[int, ...], int]:
+    """Return the tokens with which every prompt under this system prompt begins, and how many end each."""
     system = messages[:1] if messages[0].role == "system" else ()
     one, other = (prompt_tokens(tokenizer, [*system, Message(role="user", content=word)]) for word in ("A", "7"))
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
-    return tuple(token for token, _ in same)
+    begin, end = _same(one, other), _same(one[::-1], other[::-1])
+    return tuple(begin), len(end)
+
+
+def _same(one: Sequence[int], other: Sequence[int]) -> list[int]:
+    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return [token for token, _ in pairs]
 
 
 def labelled(encoded: Encoded, tokenizer: Any) -> list[tuple[str, str]]:

@@ -37,14 +37,14 @@ def samples() -> list[Sample]:
 
 def test_samples_are_shared_out_by_tokens_and_every_process_has_as_many_rows():
     sizes = [50, 40, 30, 20, 10, 10, 5, 60, 35, 15]
-    step = Step(rows=((0, 1, 2), (3, 4, 5, 6), (7, 8, 9)), tokens=275, learned=80)
+    step = Step(rows=((0, 1, 2), (3, 4, 5, 6), (7, 8, 9)), tokens=275)
     for processes in (2, 3, 4):
         shares = share_out(step, sizes, processes)
         assert sorted(n for share in shares for row in share for n in row) == list(range(10))
         assert {len(share) for share in shares} == {2 if processes == 2 else 1}
         loads = [sum(sizes[n] for row in share for n in row) for share in shares]
         assert max(loads) <= 1.15 * sum(sizes) / processes
-    alone = Step(rows=((3,),), tokens=20, learned=5)
+    alone = Step(rows=((3,),), tokens=20)
     assert share_out(alone, sizes, 2) == [[(3,)], [()]]  # the other reads nothing, and still takes part
 
 

@@ -85,7 +85,7 @@ def test_a_rehearsal_leaves_the_weights_and_the_optimizer_as_they_were(dtype, ti
         weights.collect()
         return loss.item()
 
-    steps = [Step(rows=((0,) * n,), tokens=n, learned=n) for n in (3, 9, 5, 4, 6)]
+    steps = [Step(rows=((0,) * n,), tokens=n) for n in (3, 9, 5, 4, 6)]
     expected = rehearse(steps, weights, gather)
     assert [step.tokens for step in read] == [9, 5, 5]  # the longest row, and the middle one twice
     assert expected.seconds > 0

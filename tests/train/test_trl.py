@@ -24,7 +24,14 @@ from homeroom.train.loop import train
 from homeroom.train.weights import Weights
 
 PHASE = Phase(
-    lr=LR, warmup_share=WARMUP, weight_decay=0.0, frozen_share=0.0, blend=1.0, soft_replay=False, tokens=10**9
+    lr=LR,
+    warmup_share=WARMUP,
+    weight_decay=0.0,
+    frozen_share=0.0,
+    blend=1.0,
+    soft_replay=False,
+    word_dropout=0.0,
+    tokens=10**9,
 )
 
 
@@ -45,8 +52,7 @@ def fixed_steps(encoded, *_, **__) -> list[Step]:
     steps = []
     for batch in batches():
         rows = (tuple(batch[: BATCH // 2]), tuple(batch[BATCH // 2 :]))
-        learned = sum(sum(encoded[n].learn) for n in batch)
-        steps.append(Step(rows=rows, tokens=sum(len(encoded[n].ids) for n in batch), learned=learned))
+        steps.append(Step(rows=rows, tokens=sum(len(encoded[n].ids) for n in batch)))
     return steps
 
 
