@@ -58,6 +58,7 @@ class Course:
     _student: Path | None = None
     meter: Meter | None = None  # of the stage that is being made
     took: Took = field(default_factory=lambda: Took())
+    _left_out: set[str] = field(default_factory=set)  # parameters that the teacher's server does not take
 
     @property
     def out(self) -> Path:
@@ -106,6 +107,7 @@ class Course:
             nonlocal done, spent, fresh
             done, spent = done + 1, spent + reply.completion_tokens
             fresh += 0 if reply.kept else reply.completion_tokens
+            self._say_left_out(endpoint)
             if self.meter:
                 self.meter.count(reply)
             before, whole = of
@@ -120,6 +122,13 @@ class Course:
         )
         by_place = dict(zip(order, replies, strict=True))
         return [by_place[n] for n in range(len(requests))]
+
+    def _say_left_out(self, endpoint: Any) -> None:
+        """Say once what the server turned out not to take: without a seed, no second run gives the same answers."""
+        found = endpoint.dialect.without - self._left_out
+        if found:
+            self._left_out |= found
+            self.say(f"teacher: {endpoint.url} does not take {', '.join(sorted(found))}: left out from now on")
 
 
 def open_course(folder: Path, options: tuple[str, ...] = ()) -> Course:

@@ -10,7 +10,7 @@ import otter_course
 import pytest
 import scripted_teacher
 from otter_course import EXAM, HANDBOOK, SETTINGS
-from scripted_endpoint import scripted_server
+from scripted_endpoint import Raw, scripted_server
 from tiny_embedder import TinyEmbedder
 from tiny_student import make_tiny_student
 
@@ -196,6 +196,19 @@ def test_a_teacher_that_gives_nothing_usable_fails_with_the_leaf_and_a_hint(make
         kinds = {s["kind"] for s in read_jsonl(folder / "out" / "samples" / "samples.jsonl")}
     assert "direct" not in kinds
     assert "cloze" in kinds
+
+
+def test_what_a_server_does_not_take_is_said_once(make_course, student):
+    def picky(messages, request):
+        if "seed" in request:
+            return Raw(status=400, body=b'{"error": {"message": "Unrecognized request argument supplied: seed"}}')
+        return scripted_teacher.answer(messages)
+
+    with scripted_server(picky) as url:
+        course = opened(make_course(), url, student)
+        run(course, until="samples")
+    said = [line for line in course.said if "left out" in line]
+    assert said == [f"teacher: {url} does not take seed: left out from now on"]
 
 
 def test_the_plan_says_why_each_stage_runs_and_changes_nothing(make_course, teacher, student):
