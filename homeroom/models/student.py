@@ -176,8 +176,7 @@ def use_cores() -> int:
 
     asked = os.environ.get("OMP_NUM_THREADS", "")
     wanted = int(asked) if asked.isdigit() and int(asked) > 0 else min(usable_cpus(), _physical_cores())
-    if torch.get_num_threads() != wanted:
-        torch.set_num_threads(wanted)
+    torch.set_num_threads(wanted)  # even if it is so: only this keeps MKL from choosing for itself
     return wanted
 
 

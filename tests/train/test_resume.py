@@ -172,6 +172,15 @@ def test_what_was_measured_at_the_start_stays_with_the_run(tiny, tmp_path, monke
         torch.set_num_threads(before)
 
 
+def test_a_run_that_begins_fixes_its_threads_as_one_that_goes_on_does(tiny, tmp_path, monkeypatch):
+    config, fixed = load_student(tiny).model.config, []
+    monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))  # nothing to change
+    monkeypatch.setattr(torch, "set_num_threads", fixed.append)  # what tells MKL not to choose for itself
+    for _ in ("begins", "goes on"):
+        measured.measure_once(tmp_path / "m.json", made_from="a", wanted="float32", config=config, device="cpu")
+    assert fixed == [torch.get_num_threads()] * 2
+
+
 def test_a_run_that_goes_on_computes_as_it_began_whatever_the_machine_says_now(tiny, tmp_path, monkeypatch):
     class Stop(BaseException):
         pass
