@@ -93,12 +93,14 @@ def _pairs(
     key: str, first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
 ) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     wanted, needs = ("final", "correct_with_sources") if key == "with_sources" else (key, "correct_after")
-    other = {_key(i): i for i in second if i.get("set") == wanted and needs in i}
-    return [(i, other[_key(i)]) for i in first if i.get("set") == wanted and needs in i and _key(i) in other]
+    other = {key_of(i): i for i in second if i.get("set") == wanted and needs in i}
+    return [(i, other[key_of(i)]) for i in first if i.get("set") == wanted and needs in i and key_of(i) in other]
 
 
-def _key(item: Mapping[str, Any]) -> tuple[str, str, str]:
-    return str(item.get("set")), str(item.get("question")), str(item.get("context") or "")
+def key_of(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what two runs' items of the same question have in common: its set, words, context and choices."""
+    choices = (str(choice) for choice in item.get("choices") or ())
+    return str(item.get("set")), str(item.get("question")), str(item.get("context") or ""), *choices
 
 
 def _right(item: Mapping[str, Any], key: str) -> bool:
@@ -129,4 +131,4 @@ def _listed(a: Mapping[str, Any], b: Mapping[str, Any], key: str) -> dict[str, A
 
 
 def _left_out(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> int:
-    return len({_key(i) for i in first} ^ {_key(i) for i in second})
+    return len({key_of(i) for i in first} ^ {key_of(i) for i in second})

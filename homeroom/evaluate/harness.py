@@ -125,6 +125,8 @@ def _harness() -> tuple[Any, Any]:
 
 
 def _right(task: str, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    first = samples[0].get("filter", "none") if samples else "none"  # what reads the answer; some tasks have several
+    samples = [sample for sample in samples if sample.get("filter", "none") == first]
     metric = next((name for name in METRICS if samples and name in samples[0]), "")
     values = {str(sample["doc_id"]): float(sample[metric]) for sample in samples} if metric else {}
     if not metric or not set(values.values()) <= {0.0, 1.0}:
@@ -133,7 +135,8 @@ def _right(task: str, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             where=task,
             hint=f"Tasks with one of {', '.join(METRICS)} can be compared; run lm-eval itself for others.",
         )
-    return {"metric": metric, "right": {key: value == 1.0 for key, value in values.items()}}
+    named = metric if first == "none" else f"{metric},{first}"  # as lm-eval's own table has it
+    return {"metric": named, "right": {key: value == 1.0 for key, value in values.items()}}
 
 
 def _listed(found: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from homeroom.core.errors import ContentError
+from homeroom.evaluate.compare import key_of
 from homeroom.evaluate.page import render
 from homeroom.evaluate.report import aligned
 from homeroom.evaluate.statistics import mean, students_t
@@ -58,13 +59,13 @@ def seeds_report(
     ways = [row for row in ways if row]
     if not ways:
         raise ContentError("the runs have no final question in common", hint="Name runs that have the same exam.")
-    old = [(_row(title, items, group, "correct_after", against="correct_before"), group) for group, title in OLD]
+    old = [_row(title, items, group, "correct_after", against="correct_before") for group, title in OLD]
     return {
         "version": 1,
         "names": list(names),
         "verdicts": [report.get("verdict") for report in reports],
         "ways": ways,
-        "old": [row | {"before": _before(items, group)} for row, group in old if row],
+        "old": [row for row in old if row],
         "notes": [SEEDS if len(reports) > 1 else ONE_SEED],
     }
 
@@ -93,7 +94,7 @@ def _row(
     title: str, items: Sequence[Sequence[Mapping[str, Any]]], group: str, answer: str, *, against: str
 ) -> dict[str, Any] | None:
     """Return one way over all runs; None where a run has no such answers."""
-    runs = [{_key(i): i for i in run if i.get("set") == group and answer in i and against in i} for run in items]
+    runs = [{key_of(i): i for i in run if i.get("set") == group and answer in i and against in i} for run in items]
     keys = [key for key in runs[0] if all(key in run for run in runs)]
     if not keys:
         return None
@@ -111,6 +112,7 @@ def _row(
         "runs": [round(value, 4) for value in each],
         "lowest": round(min(each), 4),
         "highest": round(max(each), 4),
+        "before": round(plain.fmean(bool(run[key][against]) for run in runs for key in keys), 4),
         "gain": round(plain.fmean(sum(values) / len(values) for values in gained), 4),
         "gain_ci95": list(_interval(gained, sources)) if answer != against else None,
     }
@@ -127,15 +129,6 @@ def _interval(values: Sequence[Sequence[float]], sources: Sequence[str]) -> tupl
         seeds = students_t(len(each) - 1) * plain.stdev(each) / math.sqrt(len(each))
     below, above = math.hypot(middle - low, seeds), math.hypot(high - middle, seeds)
     return round(max(-1.0, middle - below), 4), round(min(1.0, middle + above), 4)
-
-
-def _before(items: Sequence[Sequence[Mapping[str, Any]]], group: str) -> float:
-    asked = [bool(i["correct_before"]) for i in items[0] if i.get("set") == group]
-    return round(sum(asked) / len(asked), 4)
-
-
-def _key(item: Mapping[str, Any]) -> tuple[str, str]:
-    return str(item.get("question")), str(item.get("context") or "")
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -46,6 +46,12 @@ def test_sets_have_rows_of_their_own_with_sources_too():
     ]
 
 
+def test_a_question_with_other_choices_is_another_question():
+    rows = [row | {"question": "Which?", "choices": ["x", str(n)]} for n, row in enumerate(items("rw"))]
+    (row,) = compared(rows, rows)["rows"]
+    assert (row["n"], row["difference"]) == (2, 0.0)
+
+
 def test_questions_of_one_run_alone_are_counted_and_left_out():
     found = compared(items("rrrr"), items("rr"))
     assert (found["rows"][0]["n"], found["left_out"]) == (2, 2)

@@ -37,6 +37,17 @@ def test_a_task_that_does_not_grade_right_or_wrong_is_refused():
             harness._right("t", samples)
 
 
+def test_of_several_readings_of_an_answer_the_first_counts_and_is_named():
+    graded = [("strict-match", "wrw"), ("flexible-extract", "rrr")]
+    samples = [
+        {"doc_id": n, "filter": name, "exact_match": float(mark == "r")}
+        for name, marks in graded
+        for n, mark in enumerate(marks)
+    ]
+    right = {"0": False, "1": True, "2": False}
+    assert harness._right("gsm8k", samples) == {"metric": "exact_match,strict-match", "right": right}
+
+
 def test_base_and_tuned_are_compared_question_by_question(monkeypatch):
     right = {"a": "wwwwrr", "b": "rrrrrw"}
 

@@ -50,12 +50,22 @@ def test_one_run_says_that_it_knows_nothing_of_other_seeds():
 
 def test_questions_that_a_run_was_not_asked_are_left_out_and_other_bases_refused():
     assert together(run("wwww", "rrww"), run("ww", "rr"))["ways"][0]["n"] == 2
+    old = [[*run("w", "w"), *run(before, before, group="retention")] for before in ("rrww", "rr")]
+    (row,) = together(*old)["old"]
+    assert (row["n"], row["before"], row["mean"], row["gain"]) == (2, 1.0, 1.0, 0.0), "the base on the same questions"
     with pytest.raises(ContentError, match="no final question in common"):
         together(run("w", "r"), run("w", "r", group="control"))
     with pytest.raises(ContentError, match="same base"):
         seeds_report([REPORT, {"base": {"digest": "other"}}], [run("w", "r")] * 2, names=["a", "b"])
     with pytest.raises(ContentError, match="0 runs"):
         together()
+
+
+def test_a_question_with_other_choices_is_another_question():
+    asked = [{"set": "final", "question": "Which?", "correct_before": False} for _ in range(3)]
+    rows = [row | {"choices": [str(n), "x"], "correct_after": n == 1} for n, row in enumerate(asked)]
+    found = next(row for row in together(rows, rows[:2])["ways"] if row["title"] == "tuned alone")
+    assert (found["n"], found["mean"]) == (2, 0.5)
 
 
 def test_the_interval_covers_the_truth_under_other_questions_and_other_seeds():
