@@ -50,14 +50,16 @@ def model_card(about: About) -> str:
 
 def _front(about: About) -> str:
     lines = ["---", f"base_model: {_plain(about.base)}"]
-    lines += [f"license: {about.licence.lower()}"] * bool(about.licence)
+    lines += [f"license: {_plain(about.licence.lower())}"] * bool(about.licence)
     lines += ["library_name: transformers", "pipeline_tag: text-generation", "tags: [homeroom]", "---"]
     return "\n".join(lines)
 
 
 def _plain(text: str) -> str:
     """Return a text that is one YAML word, whatever is in it."""
-    return text if re.fullmatch(r"[\w./-]+", text) else '"' + re.sub(r'["\\\x00-\x1f]', "", text) + '"'
+    if re.fullmatch(r"[\w./-]+", text):
+        return text
+    return '"' + "".join(sign for sign in text if sign.isprintable() and sign not in '"\\') + '"'
 
 
 def _exam(report: Mapping[str, Any]) -> str:

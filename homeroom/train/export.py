@@ -118,12 +118,16 @@ def modelfile(tokenizer: Any, *, stops: Sequence[int], licence: str = "", gguf: 
         gguf: The file, relative to the Modelfile.
 
     Raises:
-        ContentError: the template does more than write something around each message.
+        ContentError: the template does more than write something around each message, or a part of it, an end token
+            or the licence has signs that would end its place in the file: the rest would be read as instructions.
     """
     turns = turns_of(tokenizer)
     pieces = [turns.begin, turns.ask, *turns.before.values(), *turns.after.values(), turns.system]
     if any(mark in piece for piece in pieces for mark in ("{{", "}}", '"""')):
         raise ContentError("the chat template writes signs that a Modelfile cannot hold")
+    ends = [str(tokenizer.convert_ids_to_tokens(stop)) for stop in stops]
+    if any('"' in text or not text.isprintable() for text in (*ends, licence)):
+        raise ContentError("an end token or the licence has signs that a Modelfile cannot hold")
     roles = ""
     for word, role in (("if", "system"), ("else if", "user"), ("else if", "assistant")):
         said = f"{turns.before[role]}{{{{ .Content }}}}{turns.after[role]}"
@@ -131,7 +135,7 @@ def modelfile(tokenizer: Any, *, stops: Sequence[int], licence: str = "", gguf: 
     template = f"{turns.begin}{{{{ range .Messages }}}}{roles}{{{{ end }}}}{{{{ end }}}}{turns.ask}"
     lines = [f"FROM {gguf}", f'TEMPLATE """{template}"""']
     lines += [f'SYSTEM """{turns.system}"""'] * bool(turns.system)
-    lines += [f'PARAMETER stop "{tokenizer.convert_ids_to_tokens(stop)}"' for stop in stops]
+    lines += [f'PARAMETER stop "{end}"' for end in ends]
     lines += [f'LICENSE """{licence}"""'] * bool(licence)
     return "\n".join(lines) + "\n"
 

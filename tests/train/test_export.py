@@ -96,6 +96,17 @@ def test_a_template_that_a_modelfile_cannot_say_is_refused(template, tokenizer):
         modelfile(tokenizer, stops=[2])
 
 
+@pytest.mark.parametrize("evil", ['<e>"\nADAPTER ./x.bin\n#', '"""\nFROM elsewhere', "two\nlines"])
+def test_an_end_token_or_a_licence_writes_no_instructions(evil, tokenizer):
+    with pytest.raises(ContentError, match="cannot hold"):
+        modelfile(tokenizer, stops=[2], licence=evil)
+    tokenizer.add_special_tokens({"additional_special_tokens": [evil]})
+    with pytest.raises(ContentError, match="cannot hold"):
+        modelfile(tokenizer, stops=[2, tokenizer.convert_tokens_to_ids(evil)])
+    front = yaml.safe_load(model_card(About(name="x", base="y", licence=evil)).split("\n---")[0].removeprefix("---"))
+    assert set(front) == {"base_model", "license", "library_name", "pipeline_tag", "tags"}
+
+
 def test_the_folder_for_ollama_is_complete(tiny, tmp_path):
     out = export_model(tiny, tmp_path / "ollama", kind="ollama", weights="q8_0", name="ours", card="# Card\n")
     assert sorted(p.name for p in out.iterdir()) == ["Modelfile", "README.md", "model.gguf"]
