@@ -43,6 +43,15 @@ def test_a_loss_that_falls_through_noise_is_left_alone(noise, steps):
     watch([0.02 + abs(draw.gauss(0, 0.05)) + (2.0 if n < 30 else 0.0) for n in range(steps)])
 
 
+@pytest.mark.parametrize(
+    ("level", "fall", "noise"), [(0.05, 0.0, 0.02), (0.3, 0.0, 0.0), (2.0, 0.03, 0.1), (2.0, 0.2, 0.02)]
+)
+def test_chance_never_ends_a_run_that_learns_a_little_or_knows_it_already(level, fall, noise):
+    for seed in range(200):
+        draw = random.Random(seed)
+        watch([level - fall * n / 60 + draw.gauss(0, noise) for n in range(61)])
+
+
 def test_a_loss_that_runs_away_ends_the_run_and_says_what_to_try():
     with pytest.raises(StageError, match=r"at its best and is 6\.\d\d after 40 steps.*\n.*lower learning rate"):
         watch([2.0 - 0.05 * n for n in range(20)] + [2.0] * 10 + [6.5] * 200)
@@ -52,6 +61,9 @@ def test_a_loss_that_has_not_fallen_in_half_of_the_run_ends_it():
     with pytest.raises(StageError, match=r"nothing is learned: .* after 100 of 200"):
         watch([2.5 + 0.01 * (n % 7) for n in range(200)])
     watch([2.5] * 59)  # too few steps to say
+    draw = random.Random(0)
+    with pytest.raises(StageError, match="nothing is learned"):
+        watch([2.5 + draw.gauss(0, 0.08) for _ in range(600)])
 
 
 def test_a_real_run_that_learns_nothing_and_one_that_runs_away_are_ended(tiny, tmp_path):
