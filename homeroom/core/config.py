@@ -1,6 +1,6 @@
 """The recipe: every setting of a course, with its default; `recipe.yaml` names only what differs.
 
-The dataclasses are the truth. Each stage's settings are one class, saved whole in that stage's record, so that a
+The dataclasses are the truth. Each stage's settings are one class, saved in that stage's record, so that a
 changed setting makes the stage that it belongs to stale and no other.
 """
 
@@ -146,6 +146,17 @@ class Phase:
     checkpoint_minutes: float = 2.0
     checkpoints_kept: int = 2  # of a run that is not finished; the newest may be torn by a power cut
 
+    def decisive(self) -> Phase:
+        """Return the phase with those settings as they are by default that do not decide the weights.
+
+        Records hold this one: another rhythm of checkpoints is no reason to train for hours again.
+        """
+        plain = Phase()
+        return dataclasses.replace(self, **{name: getattr(plain, name) for name in WATCHING})
+
+
+WATCHING = ("tensorboard", "checkpoint_minutes", "checkpoints_kept")  # settings that do not decide the weights
+
 
 PRESETS = {
     "flat": (Phase(),),
@@ -171,6 +182,10 @@ class Train:
         """Write the preset's phases out, so that what is saved says what was done."""
         if not self.phases:
             object.__setattr__(self, "phases", PRESETS[self.preset])
+
+    def decisive(self) -> Train:
+        """Return the same with the phases' settings that decide the weights; see `Phase.decisive`."""
+        return dataclasses.replace(self, phases=tuple(phase.decisive() for phase in self.phases))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

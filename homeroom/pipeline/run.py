@@ -160,7 +160,7 @@ def _settings(recipe: Recipe, stage: str) -> dict[str, Any]:
         "exam": {**dataclasses.asdict(recipe.exam), **teacher},
         "samples": {**dataclasses.asdict(recipe.samples), **tokens, **teacher, **student},  # the base answers the quiz
         "dataset": {**dataclasses.asdict(recipe.dataset), **tokens, **student},  # and gives the replay
-        "train": {**dataclasses.asdict(recipe.train), **student, **_gate(recipe)},
+        "train": {**dataclasses.asdict(recipe.train.decisive()), **student, **_gate(recipe)},
         "report": {**dataclasses.asdict(recipe.evaluate), **_judge(recipe)},
     }[stage]
 

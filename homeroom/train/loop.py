@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 import torch
 
-from homeroom.core.config import Phase
+from homeroom.core.config import WATCHING, Phase
 from homeroom.core.errors import ContentError, UsageError
 from homeroom.core.files import hash_file, hash_folder, hash_value, lock_folder, read_jsonl, write_jsonl
 from homeroom.core.types import Progress, Sample, no_progress
@@ -46,7 +46,6 @@ from homeroom.train.weights import Weights, diverged, learning_rate
 MAX_SAMPLE_TOKENS = 1024  # longer samples are cut; the student's own context may be less
 CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints: a slow disk gets fewer
 METRICS, MEASURED = "metrics.jsonl", "measured.json"
-WATCHING = ("checkpoint", "tensorboard")  # settings that do not decide the weights
 ENDS = 10  # steps that the first and the last loss are a mean of
 
 
@@ -278,7 +277,7 @@ def _result(run: _Run, cursor: Cursor, expected: Expected, out: Path) -> TrainRe
 
 def fingerprint(student_path: Path, samples: Sequence[Sample], phase: Phase, seed: int, dtype: str) -> str:
     """Return a hash of everything that decides the weights a run ends with; how often it is saved does not."""
-    settings = {name: value for name, value in asdict(phase).items() if not name.startswith(WATCHING)}
+    settings = {name: value for name, value in asdict(phase).items() if name not in WATCHING}
     return hash_value([hash_student(student_path), hash_value(list(samples)), settings, seed, dtype])
 
 

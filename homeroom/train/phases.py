@@ -95,7 +95,7 @@ def _run(
 ) -> TrainResult:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "record.json").unlink(missing_ok=True)
-    write_json(folder / "config.json", wanted.config)
+    write_json(folder / "config.json", wanted.config | dataclasses.asdict(phase))
     result = train(student, samples, phase=phase, seed=config.seed, dtype=config.dtype, out=folder, progress=progress)
     if made != folder / "final":
         replace_folder(folder / "final", made)
@@ -106,7 +106,7 @@ def _run(
 
 
 def _record(phase: Phase, config: Train, student: Path, samples: Sequence[Sample]) -> Record:
-    settings = {**dataclasses.asdict(phase), "seed": config.seed, "dtype": config.dtype}
+    settings = {**dataclasses.asdict(phase.decisive()), "seed": config.seed, "dtype": config.dtype}
     return Record(
         kind=KIND,
         format=FORMAT,

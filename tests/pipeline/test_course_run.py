@@ -21,7 +21,7 @@ from homeroom.pipeline.course import digest_of, open_course, read_report
 from homeroom.pipeline.dial import SHARES
 from homeroom.pipeline.foresee import actual_table, make_plan, plan_table, planned_and_actual
 from homeroom.pipeline.plan import fit, seconds_of
-from homeroom.pipeline.run import STAGES, run
+from homeroom.pipeline.run import STAGES, run, stage_record
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +222,21 @@ def test_the_plan_says_why_each_stage_runs_and_changes_nothing(make_course, teac
     later = make_plan(opened(folder, teacher, student))
     assert [s["runs"] for s in later["stages"]] == [False] * 3 + [True] * 4
     assert not (folder / "out" / "samples").exists()
+
+
+def test_how_often_a_run_is_saved_is_no_reason_to_train_again(make_course, teacher, student):
+    folder = make_course()
+
+    def record(*settings):
+        return stage_record(opened(folder, teacher, student, *settings), "train").config
+
+    often = (
+        "train.phases.0.checkpoint_minutes=9",
+        "train.phases.0.checkpoints_kept=5",
+        "train.phases.0.tensorboard=true",
+    )
+    assert record() == record(*often)
+    assert record() != record("train.phases.0.lr=0.5")
 
 
 def test_a_plan_looks_and_a_pilot_asks_what_the_run_would_ask_anyway(make_course, teacher, student, tmp_path):

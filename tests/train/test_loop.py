@@ -220,6 +220,11 @@ def test_phases_follow_each_other_are_recorded_and_skipped_when_up_to_date(tiny,
     told.clear()
     assert train_phases(tiny, data, config=config, **where, progress=tell) == first
     assert told == []
+    watched = tuple(
+        dataclasses.replace(p, checkpoint_minutes=9.0, checkpoints_kept=3, tensorboard=True) for p in phases
+    )
+    assert train_phases(tiny, data, config=Train(phases=watched, dtype="float32"), **where, progress=tell) == first
+    assert told == [], "how often it is saved is no reason to train again"
     data["two"] = facts(9)
     again = train_phases(tiny, data, config=config, **where, progress=tell)
     assert (again[0], again[1].samples) == (first[0], 9)
