@@ -22,7 +22,7 @@ class Page:
 
     def __init__(self, url):
         place = urlsplit(url)
-        self.socket = socket.create_connection((place.hostname, place.port), timeout=30)
+        self.socket = socket.create_connection((place.hostname, place.port), timeout=120)
         key = base64.b64encode(secrets.token_bytes(16)).decode()
         head = f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         self.socket.sendall(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
@@ -45,7 +45,7 @@ class Page:
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         return found["result"].get("value")
 
-    def until(self, expression, seconds=20):
+    def until(self, expression, seconds=60):
         end = time.monotonic() + seconds
         while not (found := self.js(f"!!({expression})")):  # a node has no value of its own
             assert time.monotonic() < end, f"never true: {expression}"
@@ -96,7 +96,7 @@ def chromium(folder):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
         address = next(line.split("ws://")[1].split("/")[0] for line in process.stderr if "DevTools listening" in line)
-        with urllib.request.urlopen(f"http://{address}/json", timeout=20) as listed:
+        with urllib.request.urlopen(f"http://{address}/json", timeout=120) as listed:
             target = next(t for t in json.load(listed) if t["type"] == "page")
         page = Page(target["webSocketDebuggerUrl"])
         with contextlib.closing(page.socket):

@@ -141,7 +141,7 @@ def worker(home: Path) -> Iterator[Worker]:
     finally:
         assert one.process.stdin is not None
         one.process.stdin.close()
-        one.process.wait(20)
+        one.process.wait(120)
         one.process.stdout.close()  # type: ignore[union-attr]
 
 

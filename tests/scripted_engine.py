@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from homeroom.core.types import Message
 from homeroom.serve import server
@@ -37,6 +37,14 @@ class Script:
         return sum(len(message.content.split()) for message in messages)
 
 
+def until(what: Callable[[], object], seconds: float = 120.0) -> None:
+    """Wait for what must come true, however busy the machine is."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.005)
+
+
 @contextlib.contextmanager
 def serving(models: dict, *, made: dict | None = None, **options: object) -> Iterator[str]:
     """Run the real server in a thread on a free port; yields "http://127.0.0.1:<port>/v1"; the app is put in `made`."""
@@ -48,11 +56,10 @@ def serving(models: dict, *, made: dict | None = None, **options: object) -> Ite
     running = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    while not running.started:
-        time.sleep(0.005)
+    until(lambda: running.started)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     running.should_exit = True
-    thread.join(10)
+    thread.join(120)
     listener.close()
 
 

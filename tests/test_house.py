@@ -282,7 +282,7 @@ def run_cli(*args: str) -> subprocess.CompletedProcess[str]:
     code = f"import sys; sys.argv[0] = 'homeroom'; sys.path.insert(0, {str(ROOT)!r})\n"
     code += "import atexit; atexit.register(lambda: print('LOADED', *sorted(sys.modules), file=sys.stderr))\n"
     code += "from homeroom.cli.main import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=300)
 
 
 def test_help_loads_nothing_heavy():
@@ -300,7 +300,7 @@ def test_help_takes_less_than_200_ms_of_a_processor():
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [sys.executable, "-c", "from homeroom.cli.main import main; main()", "--help"]
-        subprocess.run(command, check=True, capture_output=True, env=env, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, env=env, timeout=300)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
     assert min(spent) < 0.2, f"homeroom --help takes {min(spent) * 1000:.0f} ms"
@@ -311,7 +311,7 @@ def test_every_command_is_documented_as_its_help_says():
     assert page.is_file(), "make docs"
     # In a process of its own: click keeps what an earlier test's call of a command made of its options.
     program = "import sys; sys.path[:0] = ['dev', '.']; import make_docs; print(make_docs.commands_page(), end='')"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, timeout=300)
     assert page.read_text(encoding="utf-8") == done.stdout.decode(), "docs/commands.md is old: make docs"
 
 

@@ -48,14 +48,14 @@ def started(pyz: Path, home: Path):
         yield process, address
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(120)
         process.stdout.close()
 
 
 def page(address: str, host: str = "", **options: object) -> tuple[int, str]:
     request = urllib.request.Request(address, headers={"Host": host} if host else {}, **options)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -63,7 +63,7 @@ def page(address: str, host: str = "", **options: object) -> tuple[int, str]:
 
 
 def wait_for(address: str, words: str) -> str:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while words not in (text := page(address)[1]):
         assert time.monotonic() < end, text
         time.sleep(0.2)

@@ -22,7 +22,7 @@ def call(*command: str | Path, cwd: Path, good: bool = True) -> subprocess.Compl
     dropped = ("PYTHONPATH", "VIRTUAL_ENV", "PIP_NO_INDEX")
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     env = {k: v for k, v in os.environ.items() if k not in dropped} | nowhere | {"PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([str(c) for c in command], cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([str(c) for c in command], cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
     assert not good or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
 

@@ -1,6 +1,7 @@
 """A job for the tests: adds the numbers from 1 to n, a line on disk each, and goes on where it was stopped.
 
-Run as a program by the worker; `told` in the settings makes it do what a test wants to see.
+Run as a program by the worker; its spec makes it do what a test wants to see: with `hold` it waits in the middle until
+there is a file of that name.
 """
 
 import json
@@ -38,6 +39,8 @@ def main():
             print(
                 json.dumps({"progress": {"stage": "count", "part": n / spec["n"], "whole": n / spec["n"]}}), flush=True
             )
+            while n == spec["n"] // 2 and "hold" in spec and not Path(spec["hold"]).exists():
+                time.sleep(0.01)
             time.sleep(spec.get("pause", 0.01))
     print(json.dumps({"result": {"sum": sum(map(int, path.read_text().split()))}}), flush=True)
 

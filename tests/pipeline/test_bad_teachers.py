@@ -156,13 +156,15 @@ def test_slow_answers_are_given_up_and_asked_again(teacher, url, good, tmp_path)
 
     def slow(messages: list[dict[str, str]], request: dict[str, Any], times: int) -> str:
         if times == 1 and sum(teacher.times.values()) % 5 == 0:
-            release.wait(3)
+            release.wait()
         return scripted_teacher.answer(messages)
 
     folder = otter_course.make(tmp_path / "course")
     teacher.mood = slow
-    running.run(opened(folder, url, "teacher.timeout_s=0.7"), until="samples")
-    release.set()
+    try:
+        running.run(opened(folder, url, "teacher.timeout_s=1.5"), until="samples")
+    finally:
+        release.set()
     assert files(folder) == good
     assert 2 in teacher.times.values()
 
@@ -170,15 +172,18 @@ def test_slow_answers_are_given_up_and_asked_again(teacher, url, good, tmp_path)
 def test_a_teacher_that_is_always_too_slow_ends_the_run(teacher, url, good, tmp_path, monkeypatch):
     folder = otter_course.make(tmp_path / "course")
     release = threading.Event()
-    teacher.mood = lambda messages, request, times: str(release.wait(2))
+    teacher.mood = lambda messages, request, times: str(release.wait())
     monkeypatch.setitem(Endpoint.__init__.__kwdefaults__, "retries", 1)
-    error = fails(folder, url, StageError, "teacher.timeout_s=0.05")
-    release.set()
+    try:
+        error = fails(folder, url, StageError, "teacher.timeout_s=0.05")
+    finally:
+        release.set()
     assert "no answer within 0.05 s" in error.message
     goes_on(folder, teacher, url, good)
 
 
-def test_errors_at_random_change_nothing_but_the_time(teacher, url, good, tmp_path):
+def test_errors_at_random_change_nothing_but_the_time(teacher, url, good, tmp_path, monkeypatch):
+    monkeypatch.setitem(Endpoint.__init__.__kwdefaults__, "patience_s", 120.0)
     chance = random.Random(3)
     faults = [Raw(status=500, body=b"oops"), Raw(status=502), Raw(body=b"<html>gateway</html>"), Raw(status=429),
               Raw(body=b'{"choices": []}'), Raw(status=503, headers={"Retry-After": "0.01"})]  # fmt: skip
@@ -210,7 +215,7 @@ def test_a_teacher_that_goes_away_halfway_leaves_what_it_said(teacher, url, good
     began = time.monotonic()
     error = fails(folder, url, MachineError)
     assert "going down" in error.message
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 300, "it waits for ten minutes where it was told to wait for half a second"
     assert len(kept_requests(folder)) == 9
     goes_on(folder, teacher, url, good)
 

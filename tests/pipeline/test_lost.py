@@ -147,7 +147,7 @@ def test_a_disk_that_is_really_full(teacher, whole, tmp_path):
         env=os.environ | env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert "the disk is full" in done.stderr

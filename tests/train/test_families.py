@@ -171,7 +171,7 @@ def test_a_conversation_has_the_same_tokens_in_training_in_the_server_and_in_lla
     params.model.path = str(export_gguf(tmp_path / "model", tmp_path / "model.gguf"))
     params.n_ctx, params.n_parallel, params.hostnames, params.port, params.verbosity = 512, 1, ["127.0.0.1"], 0, 0
     engine = xllamacpp.Server(params)
-    with httpx.Client(base_url=engine.listening_address, trust_env=False, timeout=60) as http:
+    with httpx.Client(base_url=engine.listening_address, trust_env=False, timeout=120) as http:
         for turns in TALKS:
             sample = talk(*turns)
             trained = encode(sample, server.student.tokenizer, eos_id=server.student.eos_ids[0], max_tokens=400)

@@ -97,7 +97,7 @@ def test_llama_cpp_finds_the_same_token_likeliest_or_one_that_is_as_likely(kind,
         logits_TV = model(input_ids=torch.tensor([ids])).logits[0]
     ours = logits_TV.argmax(-1).tolist()
     theirs = []
-    with httpx.Client(trust_env=False, timeout=30) as http:
+    with httpx.Client(trust_env=False, timeout=120) as http:
         for place in range(1, len(ids) + 1):
             ask = {"prompt": ids[:place], "n_predict": 1, "temperature": 0, "cache_prompt": True, "return_tokens": True}
             theirs += http.post(f"{server.listening_address}/completion", json=ask).json()["tokens"]
