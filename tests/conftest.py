@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from homeroom.core import network
+
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub, which reads it once
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -60,6 +62,13 @@ def imports_torch(source: str) -> bool:
 
 
 # -- no network ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def public_again() -> Iterator[None]:
+    """End a private mode that a test's recipe asked for: it holds for the whole process."""
+    yield
+    network.go_public()
 
 
 @pytest.fixture(autouse=True)

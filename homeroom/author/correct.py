@@ -22,7 +22,6 @@ from homeroom.author.draft import exams_of
 from homeroom.author.edit import LeafText, flat
 from homeroom.author.evidence import Support, find_support, place_of, support_of
 from homeroom.author.qna import Passage, qna_text, tidy
-from homeroom.core.config import read_recipe
 from homeroom.core.contributions import Contribution, Evidence, contribution_id, write_contribution
 from homeroom.core.errors import ContentError, MachineError, RefusedError, UsageError
 from homeroom.core.files import hash_file, read_jsonl, why_stale
@@ -33,7 +32,7 @@ from homeroom.documents.read import read_documents
 from homeroom.generate.attribution import Embed
 from homeroom.generate.checks import content_words, decontamination
 from homeroom.models.store import store_home
-from homeroom.pipeline.course import Course
+from homeroom.pipeline.course import Course, recipe_of
 from homeroom.pipeline.run import stage_record
 from homeroom.taxonomy.attribution import skeleton
 from homeroom.taxonomy.check import check
@@ -302,7 +301,7 @@ def documents_of(course: Path, leaves: Sequence[Leaf]) -> tuple[list[Document], 
     """
     if not any(leaf.kind == "knowledge" for leaf in leaves):
         return [], []
-    work = Course(folder=course, recipe=read_recipe(course), leaves=tuple(leaves))
+    work = Course(folder=course, recipe=recipe_of(course), leaves=tuple(leaves))
     made = work.out / "documents"
     if not why_stale(made, stage_record(work, "documents")):
         return read_jsonl(made / "documents.jsonl", Document), read_jsonl(made / "chunks.jsonl", Chunk)

@@ -21,8 +21,7 @@ from pathlib import Path
 from homeroom.author.passages import Ask, Passages, is_usable
 from homeroom.author.qna import Passage, qna_text, tidy
 from homeroom.core import config as settings
-from homeroom.core.config import read_recipe
-from homeroom.core.errors import ContentError, MachineError, RefusedError, StageError, UsageError
+from homeroom.core.errors import ContentError, RefusedError, StageError, UsageError
 from homeroom.core.files import read_jsonl
 from homeroom.core.sources import check_pattern
 from homeroom.core.types import Chunk, Document, Leaf, Progress, Question, Reply, Request, Source, no_progress
@@ -30,7 +29,7 @@ from homeroom.documents.chunk import chunk, num_words
 from homeroom.documents.read import read_documents
 from homeroom.evaluate.exam import read_exam
 from homeroom.generate.attribution import Embed
-from homeroom.pipeline.course import Course, Say
+from homeroom.pipeline.course import Course, Say, recipe_of
 from homeroom.taxonomy.gaps import WORDS_A_CONTEXT
 from homeroom.taxonomy.rules import MIN_ANSWERS, MIN_SEEDS
 from homeroom.taxonomy.unread import DRAFT_MARK
@@ -231,7 +230,7 @@ def draft_in(
         HomeroomError: as `draft`, and where the teacher is not there.
     """
     free_folder(course, leaf, document)  # before a model is started
-    work = Course(folder=course, recipe=read_recipe(course, options), progress=progress, say=say)
+    work = Course(folder=course, recipe=recipe_of(course, options), progress=progress, say=say)
 
     def ask(requests: Sequence[Request]) -> list[Reply | None]:
         return work.ask(requests, stage="draft", max_tokens=sum(r.max_tokens for r in requests) + 1)
@@ -259,10 +258,9 @@ def exams_of(course: Path) -> list[Question]:
 
 
 def _embedder(say: Say) -> Embed | None:
-    from homeroom.models.embedder import shipped_embedder
+    from homeroom.pipeline.serving import encoder
 
-    try:
-        return shipped_embedder().embed
-    except (MachineError, ImportError):
+    embed = encoder()
+    if embed is None:
         say("draft: no sentence encoder is here, so questions are told apart by their words alone")
-        return None
+    return embed

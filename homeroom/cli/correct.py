@@ -33,7 +33,9 @@ def correct(course: Path, at_once: bool, as_json: bool, **given: Any) -> None:
 
     from homeroom.author.correct import correct as make
     from homeroom.core.contributions import accept
+    from homeroom.pipeline.course import recipe_of
 
+    recipe_of(course)  # its private mode holds for the sentence encoder too
     made = make(course, embed=encoder(), **given)
     contribution = accept(course, made.contribution.id) if at_once else made.contribution
     if as_json:
@@ -49,14 +51,12 @@ def correct(course: Path, at_once: bool, as_json: bool, **given: Any) -> None:
 
 def encoder() -> Any:
     """Return what finds passages in other words, or None where it is not on this machine."""
-    from homeroom.core.errors import MachineError
-    from homeroom.models.embedder import shipped_embedder
+    from homeroom.pipeline import serving
 
-    try:
-        return shipped_embedder().embed
-    except (MachineError, ImportError):
+    embed = serving.encoder()
+    if embed is None:
         say("no sentence encoder is here, so passages are found by their words alone")
-        return None
+    return embed
 
 
 def told(made: Any) -> list[str]:

@@ -7,7 +7,9 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from homeroom.core import network
 from homeroom.core.errors import MachineError
 from homeroom.models.catalog import Source
 
@@ -19,7 +21,9 @@ def fetch_url(url: str, part: Path, *, size_bytes: int, on_bytes: Callable[[int,
 
     Raises:
         MachineError: it could not be had, or is larger than `size_bytes`.
+        RefusedError: private mode is on, and the host is not allowed.
     """
+    network.refuse_unless_allowed(urlsplit(url).hostname or "", where=url)
     import httpx
 
     digest = hashlib.sha256()
@@ -53,7 +57,10 @@ def fetch_hub(source: Source, folder: Path) -> str:
 
     Raises:
         MachineError: huggingface_hub is missing, or the hub could not be reached or has no such thing.
+        RefusedError: private mode is on, and the hub is not allowed.
     """
+    hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    network.refuse_unless_allowed(urlsplit(hub).hostname or hub, where=str(source))
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:

@@ -15,7 +15,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from homeroom.core.errors import ContentError, HomeroomError, MachineError, UsageError
+from homeroom.core.errors import ContentError, HomeroomError, MachineError, RefusedError, UsageError
 from homeroom.core.files import free_gib, hash_file, lock_folder, nearest, read_json, write_json
 from homeroom.core.types import Progress, no_progress
 from homeroom.models.catalog import HUB_ID, Model, Source, hub_model, read_catalog
@@ -74,7 +74,7 @@ def pull(name_or_path: str | Path, *, progress: Progress = no_progress, home: Pa
     Raises:
         UsageError: there is no such name or path.
         MachineError: it is not here and could not be had, or what came, or is here, has another digest.
-        RefusedError: another process is pulling it.
+        RefusedError: another process is pulling it, or private mode forbids to fetch it.
     """
     local = _local(name_or_path)
     if local is not None:
@@ -215,7 +215,7 @@ def _size(path: Path) -> int:
 
 
 def _download(model: Model, folder: Path, progress: Progress) -> Path:
-    reasons = []
+    reasons, is_refused = [], False
     for source in model.sources:
         try:
             if model.sha256:
@@ -223,9 +223,11 @@ def _download(model: Model, folder: Path, progress: Progress) -> Path:
             return _download_and_pin(model, source, folder, progress)
         except HomeroomError as error:
             reasons.append(f"{source}: {error.message}")
+            is_refused = is_refused or isinstance(error, RefusedError)
         except OSError as error:  # a full disk, above all
             reasons.append(f"{source}: {error}")
-    raise MachineError(f"{model.name} could not be had: {'; '.join(reasons)}", hint=_mend(model, folder))
+    failed = RefusedError if is_refused else MachineError
+    raise failed(f"{model.name} could not be had: {'; '.join(reasons)}", hint=_mend(model, folder))
 
 
 def _download_file(model: Model, source: Source, folder: Path, progress: Progress) -> Path:

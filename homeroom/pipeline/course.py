@@ -131,6 +131,20 @@ class Course:
             self.say(f"teacher: {endpoint.url} does not take {', '.join(sorted(found))}: left out from now on")
 
 
+def recipe_of(course: Path, options: tuple[str, ...] = ()) -> Recipe:
+    """Return a course's recipe, and call nothing from now on that its private mode forbids.
+
+    Whatever opens a model or a document for a course reads its recipe here.
+
+    Raises:
+        ContentError, UsageError: as `read_recipe`.
+    """
+    recipe = read_recipe(course, options)
+    if recipe.network.private:
+        network.go_private(recipe.network.allow)
+    return recipe
+
+
 def open_course(folder: Path, options: tuple[str, ...] = ()) -> Course:
     """Read a course's recipe and taxonomy.
 
@@ -142,9 +156,7 @@ def open_course(folder: Path, options: tuple[str, ...] = ()) -> Course:
 
     if not folder.is_dir():
         raise ContentError("no such folder", where=str(folder), hint="homeroom init makes one from an example.")
-    recipe = read_recipe(folder, options)
-    if recipe.network.private:
-        network.go_private(recipe.network.allow)
+    recipe = recipe_of(folder, options)
     taxonomy = read_taxonomy(folder)
     faults = [p for p in taxonomy.problems if p.severity == "error"]
     if faults:
@@ -266,9 +278,13 @@ def open_answer(name: str, *, endpoint_model: str = "") -> tuple[Answer, dict[st
 
 
 def student_folder(name: str) -> Path:
-    """Return the weights to talk to: a course's tuned student, a model folder, a .gguf file, or a catalog name."""
+    """Return the weights to talk to: a course's tuned student, a model folder, a .gguf file, or a catalog name.
+
+    A course's private mode holds from now on.
+    """
     path = Path(name)
     if (path / "out" / "model" / "config.json").is_file():
+        recipe_of(path)
         return path / "out" / "model"
     if (path / "out").is_dir() or (path / "knowledge").is_dir() or (path / "compositional_skills").is_dir():
         raise MachineError("has no tuned student yet", where=name, hint=f"homeroom run {name}")
@@ -284,7 +300,7 @@ def base_of(name: str) -> Path:
     folder = Path(name)
     if not (folder / "out").is_dir():
         raise UsageError("only a course has a base to compare with", where=name)
-    return fetch_student(read_recipe(folder).student.model)
+    return fetch_student(recipe_of(folder).student.model)
 
 
 def open_judge(recipe: Recipe) -> Any:

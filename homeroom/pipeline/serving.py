@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from homeroom.core.config import read_recipe
-from homeroom.core.errors import ContentError, MachineError
+from homeroom.core.errors import ContentError, MachineError, RefusedError
 from homeroom.core.files import read_jsonl
-from homeroom.pipeline.course import base_of, student_folder
+from homeroom.pipeline.course import base_of, recipe_of, student_folder
 from homeroom.serve.proof import prove
 from homeroom.serve.retrieval import Embed, Library, read_library
 from homeroom.serve.server import Served
@@ -31,7 +30,7 @@ def open_served(name: str) -> tuple[dict[str, Served], Embed | None]:
     course = Path(name)
     base = base_of(name)
     items = read_jsonl(course / "out" / "report" / "items.jsonl") if _has_report(course) else []
-    proof = prove(items, engine.answer, max_tokens=read_recipe(course).evaluate.max_tokens)
+    proof = prove(items, engine.answer, max_tokens=recipe_of(course).evaluate.max_tokens)
     tuned = Served(
         engine=engine,
         load=lambda: TorchEngine(folder),
@@ -56,12 +55,12 @@ def open_library(course: Path, embed: Embed | None) -> Library | None:
 
 
 def encoder() -> Embed | None:
-    """Return the sentence encoder, or None where it is not on this machine."""
+    """Return the sentence encoder, or None where it is not on this machine and cannot, or must not, be fetched."""
     from homeroom.models.embedder import shipped_embedder
 
     try:
         return shipped_embedder().embed
-    except (MachineError, ImportError):
+    except (MachineError, RefusedError, ImportError):
         return None
 
 

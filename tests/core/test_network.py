@@ -16,12 +16,6 @@ from homeroom.models.endpoint import Endpoint
 OUTSIDE = "203.0.113.7"  # TEST-NET-3: nobody's (RFC 5737)
 
 
-@pytest.fixture(autouse=True)
-def public_again():
-    yield
-    network.go_public()
-
-
 def test_only_this_machine_and_the_list_are_allowed():
     network.go_private(["GPU.corp.example", "10.1.0.0/16", "192.0.2.9"])
     for host in ("127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "::ffff:127.0.0.1", "gpu.corp.example.",
