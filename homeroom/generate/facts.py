@@ -66,7 +66,9 @@ def read_facts(chunk: Chunk, reply: Reply | None) -> list[Fact]:
         match = _LINE.match(line)
         index = int(match[1]) - 1 if match else -1
         if match and 0 <= index < len(own) and not is_row(match[2]) and _holds(match[2], own, index, chunk):
-            found.setdefault(index, []).append(_tidy(without_speaker(match[2], who)))
+            statement = _tidy(without_speaker(match[2], who))
+            if words(statement):
+                found.setdefault(index, []).append(statement)
     facts: list[Fact] = []
     for index, sentence in enumerate(own):
         statements, told = list(dict.fromkeys(found.get(index, []))), in_words(sentence.text, chunk.text)
@@ -103,7 +105,7 @@ def clear_requests(facts: Sequence[Fact], chunks: Sequence[Chunk]) -> list[tuple
 def clear_fact(fact: Fact, chunk: Chunk, reply: Reply | None) -> Fact:
     """Return the fact in the teacher's clearer words, or as it was where they do not hold."""
     text = _tidy(reply.text.strip().splitlines()[0]) if reply and reply.text.strip() else ""
-    if not text or words(text)[0] in _LEANING or not numbers(fact.statement) <= numbers(text):
+    if not words(text) or words(text)[0] in _LEANING or not numbers(fact.statement) <= numbers(text):
         return fact
     near = f"{chunk.title} {chunk.heading} {chunk.text}"
     own = content_words(text)
@@ -213,7 +215,7 @@ def _examinable(sentence: str) -> bool:
 
 def _tidy(statement: str) -> str:
     statement = statement.strip().strip("*").strip()
-    return statement if statement[-1] in ".!?。！？" else statement + "."
+    return f"{statement}." if statement and statement[-1] not in ".!?。！？" else statement
 
 
 def subject_of(chunk: Chunk, texts: Sequence[str]) -> str:

@@ -1,5 +1,7 @@
 """Facts rest on the document's own bytes, and nothing examinable is lost."""
 
+import pytest
+
 from homeroom.core.types import Chunk, Leaf, Reply, Seed
 from homeroom.generate.facts import clear_fact, clear_requests, read_facts, subject_of, topic_of, weigh, without_twins
 
@@ -52,6 +54,14 @@ def test_a_leaning_sentence_is_made_clear_only_with_words_of_the_text():
     assert clear_fact(fact, CHUNK, reply("Readers also get a blue card.")).statement == "Readers also get a blue card."
     for wrong in ("Readers also get a red card.", "They get a blue card.", "", "Zebulon also gets a blue card."):
         assert clear_fact(fact, CHUNK, reply(wrong)) == fact
+
+
+@pytest.mark.parametrize("said", ["**", "—", "...", "* *", "\n", "「」"])
+def test_an_answer_of_punctuation_leaves_the_facts_as_they_were(said):
+    facts = read_facts(CHUNK, reply(f"[1] {said}\n[3] {said} {said} {said}"))
+    assert [f.origin for f in facts] == ["sentence"] * 3
+    [(fact, _)] = clear_requests(facts, [CHUNK])
+    assert clear_fact(fact, CHUNK, reply(said)) == fact
 
 
 def test_what_the_seeds_ask_about_comes_first():
