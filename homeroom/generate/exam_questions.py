@@ -17,10 +17,10 @@ from homeroom.generate import checks
 from homeroom.generate.attribution import Embed, attributing
 from homeroom.generate.details import key_detail, leak_fault
 from homeroom.generate.duplicates import duplicates
-from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.prompts import fill, prompts, request, told_lines
 
 PER_CALL = 5
-_LINE = re.compile(r"^\s*(\d{1,2})\s*[.)]\s*(.+?)\s*\|\s*(.+?)\s*$")
+_LINE = re.compile(r"(\d{1,2}) ?[.)] ?(.+?) ?\| ?.")
 
 
 def exam_asks(facts: Sequence[Fact], *, config: Exam) -> list[tuple[list[Fact], Request]]:
@@ -70,7 +70,7 @@ def read_exam(
     wording = checks.decontamination(written)
     out: list[Question] = []
     for (group, _), reply in zip(asks, replies, strict=True):
-        for line in (reply.text if reply else "").splitlines():
+        for line in told_lines(reply):
             match = _LINE.match(line)
             if not match or not 1 <= int(match[1]) <= len(group) or not missing:
                 continue

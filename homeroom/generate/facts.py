@@ -18,13 +18,13 @@ from homeroom.core.sentences import sentences
 from homeroom.core.types import Chunk, Fact, Leaf, Reply, Request, content_id
 from homeroom.core.words import is_number, words
 from homeroom.generate.checks import content_words, names, numbers
-from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.prompts import fill, prompts, request, told_lines
 from homeroom.generate.rows import in_words, is_row
 from homeroom.generate.speakers import speakers, without_speaker
 from homeroom.generate.steering import in_language_of, is_steering, without_steering
 from homeroom.generate.support import passage, support_fault
 
-_LINE = re.compile(r"^\s*(?:[-*]\s*)?\[(\d{1,3})\]\s*(.+?)\s*$")
+_LINE = re.compile(r"(?:[-*] ?)?\[(\d{1,3})\] ?(.+)")
 TWIN = 0.85  # of the words of two facts together, that both have
 MAX_WORDS = 45  # of a statement; a longer one is a paragraph, not a fact
 
@@ -62,7 +62,7 @@ def read_facts(chunk: Chunk, reply: Reply | None) -> list[Fact]:
     """Return the facts of a chunk in the order of the text: the teacher's where they hold, else bare sentences."""
     own, who = _numbered(chunk), speakers(chunk.text)
     found: dict[int, list[str]] = {}
-    for line in (reply.text if reply else "").splitlines():
+    for line in told_lines(reply):
         match = _LINE.match(line)
         index = int(match[1]) - 1 if match else -1
         if match and 0 <= index < len(own) and not is_row(match[2]) and _holds(match[2], own, index, chunk):
@@ -104,7 +104,7 @@ def clear_requests(facts: Sequence[Fact], chunks: Sequence[Chunk]) -> list[tuple
 
 def clear_fact(fact: Fact, chunk: Chunk, reply: Reply | None) -> Fact:
     """Return the fact in the teacher's clearer words, or as it was where they do not hold."""
-    text = _tidy(reply.text.strip().splitlines()[0]) if reply and reply.text.strip() else ""
+    text = next((_tidy(line) for line in told_lines(reply) if line), "")
     if not words(text) or words(text)[0] in _LEANING or not numbers(fact.statement) <= numbers(text):
         return fact
     near = f"{chunk.title} {chunk.heading} {chunk.text}"

@@ -18,7 +18,7 @@ from homeroom.generate.steering import steering_fault
 
 LONGER = 2.0  # times as many words as the longest example's answer, at most
 SHORTER = 0.5  # times as many as the shortest's, at least
-_LIST = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+", re.MULTILINE)
+_LIST = re.compile(r"^[^\S\n]*(?:[-*•]|\d{1,2}[.)])\s", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

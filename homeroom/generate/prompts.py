@@ -1,4 +1,4 @@
-"""The teacher's prompts, read from `data/prompts/*.yaml` and filled in."""
+"""The teacher's prompts, read from `data/prompts/*.yaml` and filled in, and the lines of what it answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from importlib import resources
 from string import Template
 from typing import Any
 
-from homeroom.core.types import Message, Request
+from homeroom.core.types import Message, Reply, Request
+
+MAX_LINE = 4000  # characters of a line of an answer; a longer one is none that was asked for
 
 
 @functools.cache
@@ -31,3 +33,12 @@ def request(
     for index, text in enumerate(turns):
         messages.append(Message(role="assistant" if index % 2 else "user", content=text))
     return Request(messages=tuple(messages), max_tokens=max_tokens, temperature=temperature, seed=seed, stop=stop)
+
+
+def told_lines(reply: Reply | None) -> list[str]:
+    """Return the lines of an answer with single spaces, without those that are too long: patterns go over them.
+
+    Runs of spaces cost a pattern the square of their length, or its cube.
+    """
+    lines = [" ".join(line.split()) for line in reply.text.splitlines()] if reply else []
+    return [line for line in lines if len(line) <= MAX_LINE]

@@ -19,11 +19,11 @@ from homeroom.generate.duplicates import Seen
 from homeroom.generate.facts import topic_of
 from homeroom.generate.fit import fit_fault
 from homeroom.generate.polar import polar_fault
-from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.prompts import fill, prompts, request, told_lines
 from homeroom.generate.steering import in_language_of, steering_fault, tongue
 from homeroom.generate.support import premise_fault, sample_fault
 
-_NUMBERED = re.compile(r"^\s*\**(?:question\s*)?\d{1,2}\s*[.):]\**\s*(.+?)\s*$", re.IGNORECASE)
+_NUMBERED = re.compile(r"\**(?:question ?)?\d{1,2} ?[.):]\** ?(.+)", re.IGNORECASE)
 Check = Callable[[str], checks.Fault | None]
 
 
@@ -52,7 +52,7 @@ def question_request(fact: Fact, chunk: Chunk, subject: str, *, wave: int, confi
 
 def read_questions(reply: Reply, fact: Fact, subject: str, teacher: str, seed: int = 0) -> Iterator[Sample]:
     """Yield the questions of a reply, answered from the fact."""
-    lines = reply.text.splitlines()
+    lines = told_lines(reply)
     if reply.finish_reason == "length":
         lines = lines[:-1]  # cut in the middle
     for line in lines:

@@ -19,14 +19,14 @@ from homeroom.core.types import Leaf, Reply, Request, Seed
 from homeroom.generate.checks import Fault
 from homeroom.generate.judge import grade_request, says_yes
 from homeroom.generate.manner import Manner, manner_fault, manner_of
-from homeroom.generate.prompts import fill, prompts, request
+from homeroom.generate.prompts import fill, prompts, request, told_lines
 from homeroom.generate.sifted import Ask
 from homeroom.generate.steering import in_language_of, steering_fault
 
 A_ROUND = 4  # requests for new tasks or contexts
 DRY = 3  # rounds without one accepted sample, after which the recipe gives up
 MAX_ROUNDS = 200
-_LINE = re.compile(r"^\s*(?:(?:text|task|context|example)\s*)?(?:\d{1,2}\s*[.):]|[-*])\s*(.+?)\s*$", re.IGNORECASE)
+_LINE = re.compile(r"(?:(?:text|task|context|example) ?)?(?:\d{1,2} ?[.):]|[-*]) ?(.+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def lines_of(reply: Reply | None) -> list[str]:
     """Return the numbered or dashed lines of a reply; the last is left out where it was cut off."""
     if reply is None:
         return []
-    lines = reply.text.splitlines()
+    lines = told_lines(reply)
     if reply.finish_reason == "length":
         lines = lines[:-1]
     return [m[1].strip().strip('"').strip("*- ") for line in lines if (m := _LINE.match(line))]
