@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from homeroom.models.endpoint import Endpoint
 
 OPTIONAL = ("response_format", "top_logprobs", "logprobs", "stream_options", "seed", "stop", "temperature")
+MOST_LESSONS = len(OPTIONAL) + 2  # of one request: each of these, the name of max_tokens, a stream or none
 _UNKNOWN = re.compile(
     r"un(?:supported|recognized|known|expected|available)|not (?:supported|permitted|allowed|available|implemented)"
     r"|(?:does|do)(?: not|n't) support|extra[ _](?:inputs?|fields?|forbidden)|invalid (?:parameter|field|argument)",

@@ -23,7 +23,7 @@ from homeroom.core import network
 from homeroom.core.errors import HomeroomError, MachineError, StageError, UsageError
 from homeroom.core.types import Reply, Request
 from homeroom.models.asking import ask_all, ask_until
-from homeroom.models.dialect import Dialect
+from homeroom.models.dialect import MOST_LESSONS, Dialect
 from homeroom.models.pace import MAX_WAIT_S, Pace
 from homeroom.models.replies import MAX_REPLY_BYTES, Malformed, quote, read_reply, retry_after_s
 
@@ -151,7 +151,7 @@ class Endpoint:
 
         start = time.monotonic()
         try:
-            while True:
+            for _ in range(MOST_LESSONS + 1):  # a server may contradict itself: stream, and stream not
                 body = self.dialect.body(self.model, request)
                 status, headers, answer = await self._send("POST", "/chat/completions", body)
                 if status not in (400, 422) or not self.dialect.learns(answer, sent=body):

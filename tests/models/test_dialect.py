@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 
@@ -100,6 +101,15 @@ def test_a_server_that_refuses_everything_is_not_asked_for_ever():
         with pytest.raises(StageError):
             ask(url)
         assert len(url.asked) < 10
+
+
+def test_a_server_that_wants_a_stream_and_none_is_not_asked_for_ever():
+    said = Raw(status=400, body=b'{"error": "Unsupported value: stream must be true or false"}')
+    answers = itertools.chain([said] * 50, itertools.repeat("at last"))
+    with scripted_server(lambda messages: next(answers)) as url:
+        with pytest.raises(StageError, match="must be true or false"):
+            ask(url)
+        assert len(url.asked) < 15
 
 
 # -- streams -------------------------------------------------------------------------------------------------------
