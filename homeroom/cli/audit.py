@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from homeroom.cli.main import print_json
+from homeroom.cli.main import print_json, show
 
 
 @click.command()
@@ -29,8 +29,9 @@ def audit(folder: Path, seed: int, missed: bool, as_json: bool) -> None:
         return
     click.echo(audit_table(found))
     if missed:
+        click.echo("")
         for row in found["kinds"]:
-            click.echo(
-                "".join(f"\nmissed, {row['kind']} in {row['group']}: {text}" for text in row["missed"]), nl=False
-            )
-        click.echo("".join(f"\nlost by {s['check']} ({s['reason']}): {s['text']}" for s in found["lost_samples"]))
+            for text in row["missed"]:
+                show(f"missed, {row['kind']} in {row['group']}: {text}")
+        for lost in found["lost_samples"]:
+            show(f"lost by {lost['check']} ({lost['reason']}): {lost['text']}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from homeroom.cli.main import can_redraw
+from homeroom.cli.main import can_redraw, printable, show
 
 HELP = """\
 /sources        the words of the documents that the last answer rests on, or that a search finds for it
@@ -75,7 +75,7 @@ def _do(talk: Talk, text: str) -> None:
     except KeyboardInterrupt:
         click.echo(" (stopped)")
     except (HomeroomError, click.Abort) as error:
-        click.echo(f"error: {error}" if isinstance(error, HomeroomError) else "", err=True)
+        show(f"error: {error}" if isinstance(error, HomeroomError) else "", err=True)
 
 
 class Talk:
@@ -125,7 +125,7 @@ class Talk:
                     click.echo(told, nl=False, err=True)
             if redraw:
                 click.echo("\r\033[K", nl=False, err=True)
-            for line in columns({name: _printable(answer) for name, answer in said.items()}, width=width - 1):
+            for line in columns({name: printable(answer) for name, answer in said.items()}, width=width - 1):
                 click.echo(line)
             return
         shown = None
@@ -137,7 +137,7 @@ class Talk:
                 name = f"{piece.name:>5}  " if piece.name else ""
                 bold = bool(name) and can_redraw(sys.stdout) and not os.environ.get("NO_COLOR")
                 click.echo(click.style(name, bold=True) if bold else name, nl=False)
-            click.echo(_printable(piece.text), nl=False)
+            click.echo(printable(piece.text), nl=False)
         click.echo("")
 
     def forget(self) -> None:
@@ -155,7 +155,7 @@ class Talk:
         for source in sources:
             page = f", page {source.page}" if source.page else ""
             place = f"{source.leaf}: {source.document}{page}, bytes {source.start}-{source.end}"
-            click.echo(f'"{_printable(source.text)}"\n    {_printable(place)} ({_printable(source.heading)})')
+            click.echo(f'"{printable(source.text)}"\n    {printable(place)} ({printable(source.heading)})')
 
     def show_why(self) -> None:
         """Show the training samples nearest to the last answer."""
@@ -168,9 +168,9 @@ class Talk:
         samples = read_jsonl(path, Sample)
         for sample in nearest_samples(samples, question, answer, embed=self._encode()):
             said = sample.text or "\n    ".join(f"{m.role}: {m.content}" for m in sample.messages if m.role != "system")
-            click.echo(f"{sample.id}  {sample.kind}  {sample.leaf}\n    {_printable(said[:500])}")
+            click.echo(f"{sample.id}  {sample.kind}  {sample.leaf}\n    {printable(said[:500])}")
             if sample.quote:
-                click.echo(f'    rests on: "{_printable(sample.quote)}"')
+                click.echo(f'    rests on: "{printable(sample.quote)}"')
 
     def correct(self) -> None:
         """Ask for the right answer, and leave a contribution."""
@@ -185,13 +185,13 @@ class Talk:
         try:
             made = make(course, question, right, **given)
         except NeedsPassage as error:
-            click.echo(f"{error.message}")
+            show(error.message)
             passage = input("The words that say it (Enter gives up): ").strip()
             if not passage:
                 return
             made = make(course, question, right, passage=passage, **given)
         for line in told(made):
-            click.echo(_printable(line))
+            show(line)
 
     def save(self, name: str) -> None:
         """Write what was said to a new file."""
@@ -231,8 +231,3 @@ class Talk:
 
     def _library(self) -> Any:
         return self._open_library(self.course, self._encode()) if self.course else None
-
-
-def _printable(text: str) -> str:
-    """Leave out control characters, with which an answer could write over the terminal."""
-    return "".join(c for c in text if c in "\n\t" or c.isprintable())

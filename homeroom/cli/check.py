@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from homeroom.cli.main import print_json, say
+from homeroom.cli.main import print_json, say, show
 
 
 @click.command()
@@ -34,7 +34,7 @@ def check(ctx: click.Context, paths: tuple[Path, ...], fix: bool, strict: str | 
         print_json(to_sarif(result.problems))
     else:
         for problem in result.problems:
-            click.echo(format_github(problem) if form == "github" else format_problem(problem))
+            show(format_github(problem) if form == "github" else format_problem(problem))
         errors = sum(p.severity == "error" for p in result.problems)
         say_or_print = say if form == "github" else click.echo
         say_or_print(f"{_num(len(result.leaves), 'leaf is', 'leaves are')} good; {_num(errors, 'error')}, "

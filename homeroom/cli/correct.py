@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from homeroom.cli.main import print_json, say
+from homeroom.cli.main import print_json, say, show
 
 
 @click.command()
@@ -42,7 +42,7 @@ def correct(course: Path, at_once: bool, as_json: bool, **given: Any) -> None:
         print_json({"version": 1, "how": made.how, "contribution": dataclasses.asdict(contribution)})
         return
     for line in told(made):
-        click.echo(line)
+        show(line)
     if at_once:
         click.echo(f"It is in {contribution.leaf}. Next: homeroom run {course}")
     elif not contribution.is_draft:

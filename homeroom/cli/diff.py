@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from homeroom.cli.main import print_json
+from homeroom.cli.main import print_json, show
 
 
 @click.command()
@@ -24,4 +24,4 @@ def diff(path: Path, base: str, as_json: bool) -> None:
     if as_json:
         print_json(found.to_json())
     else:
-        click.echo(diff_text(found))
+        show(diff_text(found))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from homeroom.cli.main import say, show_progress
+from homeroom.cli.main import say, show, show_progress
 
 
 @click.command()
@@ -34,7 +34,7 @@ def draft(document: Path, course: Path, leaf: str, created_by: str, options: tup
     questions = sum(len(passage.seeds) for passage in made.passages)
     click.echo(f"{made.path}: {len(made.passages)} contexts, {questions} questions, from:")
     for section in made.sections:
-        click.echo(f"  {section}")
+        show(f"  {section}")
     thrown = ", ".join(f"{count} for {check}" for check, count in sorted(made.rejected.items()))
     if thrown:
         click.echo(f"Questions that were thrown out: {thrown}.")

@@ -91,7 +91,7 @@ def main() -> None:
         _leave(INTERRUPTED)
     except HomeroomError as error:
         end_line()
-        click.echo(f"error: {error}", err=True)
+        show(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -128,7 +128,7 @@ def show_progress(stage: str, done: float, total: float, note: str = "") -> None
     left = (now - _state["began"]) / moved * (1 - part) if moved > 0.005 else None
     eta = f"{_span(left)} left" if left is not None else "measuring"
     bar = "█" * round(20 * part) + "░" * (20 - round(20 * part)) if terminal else ""
-    line = f"{stage:<10}{bar} {part:4.0%}  {eta:<12} {note}"
+    line = f"{stage:<10}{bar} {part:4.0%}  {eta:<12} {printable(note)}"
     if terminal:
         width = os.get_terminal_size(sys.stderr.fileno()).columns
         click.echo("\r\033[K" + line[: width - 1], nl=False, err=True)
@@ -145,7 +145,27 @@ def can_redraw(stream: Any) -> bool:
 def say(text: str) -> None:
     """Write one line to stderr, below any line of progress."""
     end_line()
-    click.echo(text, err=True)
+    show(text, err=True)
+
+
+def show(text: str, *, err: bool = False) -> None:
+    """Print a text that others had a part in: a teacher, a document, a contribution."""
+    click.echo(printable(text), err=err)
+
+
+def printable(text: str) -> str:
+    r"""Return a text with what could steer a terminal made visible.
+
+    Example:
+        >>> printable("red" + chr(27) + "[31m")
+        'red\\x1b[31m'
+    """
+    kept = "\n\t\u200c\u200d"  # the last two join letters, in Persian as in emoji
+    return "".join(c if c.isprintable() or c in kept or (c.isspace() and c > "\x9f") else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def end_line() -> None:

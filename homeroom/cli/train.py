@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from homeroom.cli.main import printable
 from homeroom.cli.run import course_options, open_planned
 
 COLOURS = {"shared": "cyan", "read": "bright_black", "learned": "green"}
@@ -38,6 +39,6 @@ def _show(course: Any, count: int) -> None:
             f"{sample.id}  {sample.kind}  {len(tokens)} tokens, {sum(k == 'learned' for _, k in tokens)} learned"
         )
         for number, (text, label) in enumerate(tokens):
-            visible = text.replace("\n", "↵\n").replace("\x1b", "␛")
+            visible = printable(text.replace("\n", "↵\n").replace("\x1b", "␛"))
             click.secho(visible, fg=COLOURS[label], underline=bool(number % 2), nl=False)
         click.echo("\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from homeroom.cli.main import print_json, say
+from homeroom.cli.main import print_json, say, show
 
 
 @click.command()
@@ -32,4 +32,4 @@ def tree(path: Path, as_json: bool, html: Path | None) -> None:
     if as_json:
         print_json(found.to_json())
     elif not html:
-        click.echo(tree_text(found))
+        show(tree_text(found))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from homeroom.cli.main import print_json
+from homeroom.cli.main import print_json, show
 
 
 @click.command()
@@ -26,4 +26,4 @@ def why(sample: str, folder: Path, as_json: bool) -> None:
     if as_json:
         print_json({"version": 1, "samples": found})
     else:
-        click.echo("\n\n".join(why_text(origin) for origin in found))
+        show("\n\n".join(why_text(origin) for origin in found))

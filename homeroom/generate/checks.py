@@ -90,8 +90,19 @@ def _stem(word: str) -> str:
 # -- one sample against its source -------------------------------------------------------------------------------
 
 
+_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+
+
+def unseen_fault(text: str) -> Fault | None:
+    """No text steers a terminal, or is shown in another order than it is written, or has letters that nobody sees."""
+    found = _UNSEEN.search(text)
+    return ("form", f"has the unseen character U+{ord(found[0]):04X}") if found else None
+
+
 def form_fault(question: str) -> Fault | None:
-    """A question is one or a few sentences that ask for something."""
+    """A question is one or a few sentences that ask for something, in characters that are seen."""
+    if fault := unseen_fault(question):
+        return fault
     unspaced = len(re.findall(r"[\u3040-\u30ff\u4e00-\u9fff]", question))  # Japanese and Chinese put no spaces
     count = len(question.split()) + unspaced // 2
     if not 3 <= count <= 60:

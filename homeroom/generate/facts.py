@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from homeroom.core.sentences import sentences
 from homeroom.core.types import Chunk, Fact, Leaf, Reply, Request, content_id
 from homeroom.core.words import is_number, words
-from homeroom.generate.checks import content_words, names, numbers
+from homeroom.generate.checks import content_words, names, numbers, unseen_fault
 from homeroom.generate.prompts import fill, prompts, request, told_lines
 from homeroom.generate.rows import in_words, is_row
 from homeroom.generate.speakers import speakers, without_speaker
@@ -105,7 +105,9 @@ def clear_requests(facts: Sequence[Fact], chunks: Sequence[Chunk]) -> list[tuple
 def clear_fact(fact: Fact, chunk: Chunk, reply: Reply | None) -> Fact:
     """Return the fact in the teacher's clearer words, or as it was where they do not hold."""
     text = next((_tidy(line) for line in told_lines(reply) if line), "")
-    if not words(text) or words(text)[0] in _LEANING or not numbers(fact.statement) <= numbers(text):
+    if not words(text) or words(text)[0] in _LEANING or unseen_fault(text):
+        return fact
+    if not numbers(fact.statement) <= numbers(text):
         return fact
     near = f"{chunk.title} {chunk.heading} {chunk.text}"
     own = content_words(text)
@@ -189,7 +191,7 @@ def _holds(statement: str, own: Sequence[_Numbered], index: int, chunk: Chunk) -
         return False
     if chunk.title in statement and chunk.title not in own[index].text:
         return False  # "the senior inspector of the Claims Handbook"
-    if is_steering(statement):
+    if is_steering(statement) or unseen_fault(statement):
         return False
     near = f"{chunk.title} {chunk.heading} {own[index - 1].text if index else ''} {own[index].text}"
     if not numbers(statement) <= numbers(own[index].text) or not names(statement) <= set(words(f"{near} {chunk.text}")):

@@ -13,7 +13,7 @@ from collections import Counter
 
 from homeroom.core.sentences import sentences
 from homeroom.core.words import words
-from homeroom.generate.checks import Fault
+from homeroom.generate.checks import Fault, unseen_fault
 from homeroom.generate.prompts import prompts
 
 PROMPT_NGRAM = 8  # words of a prompt in a row that no sample may have
@@ -61,7 +61,9 @@ def without_steering(text: str) -> str:
 
 
 def steering_fault(text: str, source: str) -> Fault | None:
-    """What a teacher wrote gives no orders, does not speak of itself, is no prompt, and is in its source's language."""
+    """What a teacher wrote is seen whole, gives no orders, is no prompt nor of itself, in its source's language."""
+    if fault := unseen_fault(text):
+        return fault
     if is_steering(text) or (_OF_ITSELF.search(text) and not _OF_ITSELF.search(source)):
         return "steering", "speaks to a model, or of itself, and not of the passage"
     if _repeats_prompt(text, source):

@@ -25,7 +25,7 @@ from homeroom.core.types import Reply, Request
 from homeroom.models.asking import ask_all, ask_until
 from homeroom.models.dialect import MOST_LESSONS, Dialect
 from homeroom.models.pace import MAX_WAIT_S, Pace
-from homeroom.models.replies import MAX_REPLY_BYTES, Malformed, quote, read_reply, retry_after_s
+from homeroom.models.replies import MAX_REPLY_BYTES, Malformed, one_line, quote, read_reply, retry_after_s
 
 if TYPE_CHECKING:
     import ssl
@@ -131,7 +131,7 @@ class Endpoint:
             async with asyncio.timeout(min(self.timeout_s, 20)):
                 status, _, body = await self._send("GET", "/models", None)
             listed = json.loads(body)["data"] if status == 200 else []
-            return [str(entry["id"])[:200] for entry in listed[:1000]]
+            return [one_line(str(entry["id"]), hide=self._key)[:200] for entry in listed[:1000]]
         except (httpx.HTTPError, TimeoutError) as error:
             raise self._unreachable(f"no connection ({error})") from None
         except (ValueError, KeyError, TypeError, Malformed):
@@ -164,7 +164,7 @@ class Endpoint:
         except httpx.ConnectError as error:
             return _Trouble(f"no connection ({error})", is_connection=True)
         except (httpx.HTTPError, Malformed) as error:
-            return _Trouble(str(error) or type(error).__name__)
+            return _Trouble(one_line(str(error), hide=self._key) or type(error).__name__)
         said = f"answered {status}: {quote(answer, hide=self._key)}"
         if b"insufficient_quota" in answer[:10_000]:
             raise MachineError(said, where=self.url, hint="The account has no money left; answers so far are kept.")
@@ -226,7 +226,8 @@ class Endpoint:
             known = f"It knows: {', '.join(names[:20])}." if names else "Does the address end in /v1?"
             return MachineError(f"{trouble} (asked for model {self.model!r})", where=self.url, hint=known)
         if 300 <= status < 400:  # not followed: the key must not travel to another host
-            hint = f"It points to {str(headers.get('location', '?'))[:200]}: use that address if you trust it."
+            to = one_line(str(headers.get("location", "?")), hide=self._key)[:200]
+            hint = f"It points to {to}: use that address if you trust it."
             return MachineError(trouble, where=self.url, hint=hint)
         return StageError(trouble, where=self.url, hint="The server finds this request invalid; it was not retried.")
 

@@ -15,7 +15,7 @@ MAX_REPLY_BYTES = 8 * 2**20  # an answer of 8,192 tokens with log-probabilities 
 
 
 class Malformed(Exception):
-    """An answer that is not what the API promises, or is cut off; worth another try."""
+    """An answer that is not what the API promises, or is cut off; worth another try. Its text may be the server's."""
 
 
 def read_reply(body: bytes, seconds: float, *, is_stream: bool) -> Reply:
@@ -73,7 +73,7 @@ def _joined(body: bytes) -> dict[str, Any]:
             continue
         event = _parsed(data)
         if "error" in event:
-            raise Malformed(f"the stream ended with an error: {str(event['error'])[:200]}")
+            raise Malformed(f"the stream ended with an error: {event['error']}")
         usage = event.get("usage") or usage
         choices = event.get("choices") or [{}]
         choice = choices[0] if isinstance(choices, list) and isinstance(choices[0], dict) else {}
@@ -133,6 +133,12 @@ def quote(body: bytes, *, hide: str = "") -> str:
         text = str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
+    return one_line(text, hide=hide) or "(empty)"
+
+
+def one_line(text: str, *, hide: str = "") -> str:
+    """Return what a server says as one printable line of at most 300 characters, without the key."""
+    text = text[:100_000]
     if hide:
         text = text.replace(hide, "[key]")
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300] or "(empty)"
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]

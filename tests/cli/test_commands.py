@@ -12,6 +12,8 @@ import pytest
 import scripted_teacher
 from scripted_endpoint import Raw, scripted_server
 
+from homeroom.cli.main import printable, show_progress
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "homeroom" / "data" / "examples"
 
@@ -62,6 +64,20 @@ def test_check_says_file_line_and_column_and_exits_3(homeroom, tmp_path):
     run = homeroom("run", "course")
     assert run.returncode == 3
     assert "qna.yaml:1:" in run.stderr
+
+
+def test_what_others_wrote_steers_no_terminal(homeroom, tmp_path, capsys):
+    course = tmp_path / "course"
+    course.mkdir()
+    (course / "recipe.yaml").write_text('"\\e[2Jtrain\\u202e": {}\n')
+    done = homeroom("plan", str(course))
+    assert done.returncode == 3
+    assert r"\x1b[2Jtrain\u202e" in done.stderr
+    show_progress("samples", 1, 2, "12 kept: What is \x1b]0;pwned\x07?")
+    said = capsys.readouterr().err
+    assert "pwned" in said
+    assert "\x1b]" not in said
+    assert printable("\u0645\u06cc\u200c\u062e 3\u00a0m\n") == "\u0645\u06cc\u200c\u062e 3\u00a0m\n"
 
 
 def test_an_unknown_command_option_and_recipe_key_name_the_nearest(homeroom, tmp_path):

@@ -26,6 +26,18 @@ def chunk_of(text):
     )
 
 
+@pytest.mark.parametrize("unseen", ["\x1b[2J", "\u202e", "\u2067", "\x9b", "\U000e0041", "\x08"])
+def test_what_nobody_sees_reaches_no_training_data(unseen):
+    def teacher(messages):
+        return "\n".join(line + unseen for line in answer(messages).splitlines())
+
+    found, _ = made(TEXT, teacher)
+    said = [s.text + "".join(m.content for m in s.messages) for s in found.samples]
+    assert said
+    assert not any(unseen in text for text in said)
+    assert any("unseen character" in r.reason for r in found.rejected)
+
+
 def made(text, teacher=None, **config):
     """Let a teacher work on a text; by default the scripted one, which does what it is asked."""
     chunk, asked = chunk_of(text), []

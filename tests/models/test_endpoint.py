@@ -127,6 +127,34 @@ def test_a_refused_key_is_said_at_once_and_never_shown():
     assert KEY not in repr(Endpoint(url, "m", api_key=KEY))
 
 
+HOSTILE = f"\x1b[2J\u202e bad key {KEY}"
+
+
+@pytest.mark.parametrize("error", [{"message": HOSTILE}, HOSTILE, [HOSTILE], "x" * 190 + KEY])
+def test_an_error_in_a_stream_shows_neither_the_key_nor_its_escapes(error: object):
+    body = f"data: {json.dumps({'error': error})}\n\n".encode()
+    raw = Raw(body=body, headers={"Content-Type": "text/event-stream"})
+    with (
+        scripted_server(lambda messages: raw) as url,
+        pytest.raises(StageError, match="ended with an error") as caught,
+    ):
+        ask(url, api_key=KEY, retries=0)
+    said = str(caught.value)
+    assert KEY[:8] not in said
+    assert "[key]" in said
+    assert all(c.isprintable() for c in caught.value.message)
+
+
+def test_names_of_models_that_a_server_lists_steer_no_terminal():
+    with (
+        scripted_server(lambda messages: Raw(status=404, body=b"{}"), model="granite\x1b]0;pwned\x07") as url,
+        pytest.raises(MachineError) as caught,
+    ):
+        ask(url)
+    assert "granite" in caught.value.hint
+    assert caught.value.hint.isprintable()
+
+
 def test_an_unknown_model_names_those_that_are_there():
     gone = b'{"error": {"message": "model not found"}}'
     with (
