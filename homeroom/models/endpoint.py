@@ -158,7 +158,8 @@ class Endpoint:
                     break
             if status == 200:
                 self.has_streamed = str(headers.get("content-type", "")).startswith("text/event-stream")
-                return read_reply(answer, time.monotonic() - start, is_stream=self.has_streamed)
+                seconds, most = time.monotonic() - start, request.max_tokens
+                return read_reply(answer, seconds, is_stream=self.has_streamed, max_tokens=most)
         except (TimeoutError, httpx.TimeoutException):
             return _Trouble(f"no answer within {self.timeout_s:g} s", slow_down=True)
         except httpx.ConnectError as error:

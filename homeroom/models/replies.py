@@ -18,10 +18,11 @@ class Malformed(Exception):
     """An answer that is not what the API promises, or is cut off; worth another try. Its text may be the server's."""
 
 
-def read_reply(body: bytes, seconds: float, *, is_stream: bool) -> Reply:
+def read_reply(body: bytes, seconds: float, *, is_stream: bool, max_tokens: int) -> Reply:
     """Return what a chat completion says.
 
     Args:
+        max_tokens: What was asked for; no more are counted. None counted is taken as not told.
         is_stream: Whether the server sent it as events, asked to or not.
 
     Raises:
@@ -39,11 +40,12 @@ def read_reply(body: bytes, seconds: float, *, is_stream: bool) -> Reply:
     if not isinstance(text, str) or not isinstance(finish_reason, str) or not isinstance(usage, dict):
         raise Malformed("the answer is not a chat completion with text")
     text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate could not be written to disk
+    told = _count(usage.get("completion_tokens"), 0)
     return Reply(
         text=text,
         finish_reason=finish_reason[:40],
         prompt_tokens=_count(usage.get("prompt_tokens"), 0),
-        completion_tokens=_count(usage.get("completion_tokens"), len(text) // 4 + 1),  # some servers do not count
+        completion_tokens=min(told or len(text) // 4 + 1, max_tokens),  # some servers do not count
         cached_tokens=_cached(usage, answer.get("timings")),
         seconds=round(seconds, 3),
         top=_top(choice.get("logprobs")),
@@ -94,7 +96,7 @@ def _top(logprobs: Any) -> dict[str, float]:
     try:
         listed = logprobs["content"][0]["top_logprobs"][:20]
         found = {str(entry["token"])[:200]: float(entry["logprob"]) for entry in listed}
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return {}
     return {token: max(value, -1e4) for token, value in found.items() if not math.isnan(value) and value <= 1e-3}
 

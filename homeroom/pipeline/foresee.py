@@ -190,7 +190,7 @@ def run_pilot(course: Course) -> dict[str, Any] | None:
     fresh = [r for r in replies if not r.kept]
     pace = [r.completion_tokens / max(0.01, r.seconds) for r in replies]
     mean = sum(pace) / len(pace)
-    spread = math.sqrt(sum((p - mean) ** 2 for p in pace) / len(pace)) / mean
+    spread = math.sqrt(sum((p - mean) ** 2 for p in pace) / len(pace)) / mean if mean else 0.0
     known, recipe = known_rates(), course.recipe
     prompt, answer = (
         sum(v) / len(replies) for v in zip(*((r.prompt_tokens, r.completion_tokens) for r in replies), strict=False)

@@ -257,6 +257,7 @@ def measured_rates(course: Course, *, pilot: bool) -> dict[str, Any]:
             course.say("plan: timing the teacher for a few seconds")
             known[names["teacher"]] = _time_teacher(course)
         keep_rates(known)
+        known = known_rates()
     rates: dict[str, Any] = {kind: float(known.get(name, GUESSED[kind])) for kind, name in names.items()}
     rates["guessed"] = [kind for kind, name in names.items() if name not in known]
     guessed = GUESSED["answer"] * rates["train"] / GUESSED["train"]

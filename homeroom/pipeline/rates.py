@@ -5,6 +5,7 @@ Kept in the store (`rates.json`), for all courses. What was never measured is gu
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from homeroom.core.config import Recipe
@@ -45,12 +46,17 @@ def known_rates() -> dict[str, Any]:
         known = read_json(path) if path.is_file() else {}
     except ContentError:
         known = {}
-    return known if isinstance(known, dict) else {}
+    return _usable(known) if isinstance(known, dict) else {}
 
 
 def keep_rates(known: dict[str, Any]) -> None:
     """Write what was measured."""
-    write_json(store_home() / "rates.json", known)
+    write_json(store_home() / "rates.json", _usable(known))
+
+
+def _usable(known: dict[str, Any]) -> dict[str, Any]:
+    """Leave out rates that nothing can be divided by: a server says what it likes, and a file can be changed."""
+    return {name: v for name, v in known.items() if not isinstance(v, int | float) or (v > 0 and math.isfinite(v))}
 
 
 def calls_of(recipe: Recipe, stage: str) -> tuple[float, float]:

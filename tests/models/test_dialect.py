@@ -232,6 +232,7 @@ def test_the_likeliest_first_tokens_come_with_the_reply_and_hostile_ones_do_no_h
         {"content": []},
         {"content": [{"top_logprobs": "x"}]},
         {"content": [{"top_logprobs": [{"token": 1}]}]},
+        {"content": [{"top_logprobs": [{"token": "Red", "logprob": -(10**400)}]}]},
     ):
         answer = completion("Red", {"messages": []}, "m")
         answer["choices"][0]["logprobs"] = logprobs

@@ -109,6 +109,20 @@ def test_strange_counts_and_half_characters_do_no_harm():
     assert reply.completion_tokens > 0  # or a budget of tokens would never end
 
 
+@pytest.mark.parametrize(("told", "counted"), [(0, 5), (-1, 5), (None, 5), (3, 3), (10**8, 8), (True, 5)])
+def test_what_a_server_counts_is_believed_only_where_it_can_be(told: object, counted: int):
+    choice = {"message": {"content": "four words of it"}, "finish_reason": "stop"}
+    body = completion(choices=[choice], usage={"completion_tokens": told})
+    with scripted_server(lambda messages: Raw(body=body)) as url:
+        assert ask(url, request(max_tokens=8)).completion_tokens == counted
+
+
+def test_a_text_that_nobody_counts_is_no_more_than_was_asked_for():
+    body = completion(choices=[{"message": {"content": "x" * 900}}], usage=None)
+    with scripted_server(lambda messages: Raw(body=body)) as url:
+        assert ask(url).completion_tokens == 16
+
+
 def test_nothing_listening_is_said_quickly_with_the_address():
     url = f"http://127.0.0.1:{free_port()}/v1"
     with pytest.raises(MachineError, match="no connection") as caught:

@@ -67,5 +67,10 @@ def test_rates_are_learned_from_runs_and_damaged_ones_are_forgotten(tmp_path: Pa
     assert known_rates()["train smollm2-135m"] == 250.0
     (tmp_path / "rates.json").write_text("{broken")
     assert known_rates() == {}
+    for nothing in ("0.0", "-3", "NaN", "Infinity"):  # nothing can be divided by these
+        (tmp_path / "rates.json").write_text(f'{{"teacher a": {nothing}, "teacher b": 2.5}}')
+        assert known_rates() == {"teacher b": 2.5}
     keep_rates({f"call facts {teacher_key(recipe)}": ["many", 2]})
     assert calls_of(recipe, "facts") == CALLS["facts"]
+    keep_rates({teacher_key(recipe): 0.0})
+    assert json.loads((tmp_path / "rates.json").read_text()) == {}
