@@ -26,6 +26,7 @@ from homeroom.models.student import load_student, pick_device, use_cores
 
 BATCH = 64  # rows at once at most: reading the weights once for 64 rows is half again as fast as for 16
 CACHE_GIB = 0.5  # of keys and values that the rows of a batch may need; long rows come fewer at once
+COLDEST = 1e-3  # a lower temperature is 0: logits that are divided by less are infinite, or as good as
 UNFINISHED = "\ufffd"  # what a tokenizer decodes the first bytes of a character to
 
 END = "\0"  # what `fits` is given at the end of an answer, to say whether it may end there
@@ -158,7 +159,7 @@ class TorchEngine:
         def pick(logits_BV: torch.Tensor) -> torch.Tensor:
             if fits is not None:
                 logits_BV = self._fitting(logits_BV, row, fits)
-            return _sample(logits_BV, temperature, top_p, generator) if temperature > 0 else logits_BV.argmax(-1)
+            return _sample(logits_BV, temperature, top_p, generator) if temperature > COLDEST else logits_BV.argmax(-1)
 
         return self._pieces(row, pick, num_top)
 

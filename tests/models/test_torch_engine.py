@@ -87,6 +87,8 @@ def test_sampling_depends_on_the_seed_and_on_nothing_else(engine):
     assert draw(1) == draw(1)
     assert draw(1) != draw(2)
     assert draw(3, top_p=1e-6) == engine.answer([QUESTIONS[0]], max_tokens=15)[0]
+    cold = "".join(engine.stream(QUESTIONS[0], max_tokens=15, temperature=1e-40, seed=1))
+    assert cold == engine.answer([QUESTIONS[0]], max_tokens=15)[0]
     for bad in ({"temperature": -1.0}, {"temperature": 1.0, "top_p": 0.0}):
         with pytest.raises(UsageError):
             engine.stream(QUESTIONS[0], max_tokens=5, **bad)
