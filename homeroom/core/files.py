@@ -13,6 +13,7 @@ import functools
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import types as _types
 import typing
@@ -176,7 +177,7 @@ def _part_of(path: Path) -> Iterator[TextIO]:
     Raises:
         MachineError: the disk is full; what was there before is still there, and nothing half is left.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")  # threads may write the same file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w+", encoding="utf-8") as file:

@@ -12,8 +12,17 @@ import homeroom
 from homeroom.author.correct import NeedsPassage, correct, documents_of
 from homeroom.author.edit import LeafText
 from homeroom.author.evidence import find_support, place_of
-from homeroom.core.contributions import accept, read_contribution, read_contributions, settle
-from homeroom.core.errors import ContentError, RefusedError, UsageError
+from homeroom.core.contributions import (
+    Contribution,
+    accept,
+    contribution_id,
+    read_contribution,
+    read_contributions,
+    settle,
+    write_contribution,
+)
+from homeroom.core.errors import ContentError, MachineError, RefusedError, UsageError
+from homeroom.core.files import write_text
 from homeroom.core.types import Seed
 from homeroom.evaluate.exam import read_exam
 from homeroom.taxonomy.check import check
@@ -237,6 +246,31 @@ def test_a_leaf_that_has_changed_since_is_not_overwritten(course):
     with pytest.raises(RefusedError, match="has changed since"):
         accept(course, made.contribution.id)
     assert file.read_text().endswith("# another hand\n")
+
+
+@pytest.mark.parametrize("written", [1, 2])
+def test_what_a_full_disk_broke_off_is_accepted_the_next_time(course, monkeypatch, written):
+    changes = {f"{LEAF}/{name}.md": f"{name}\r\nis new, für alle.\n" for name in ("a", "b")}
+    id = contribution_id("correction", LEAF, changes)
+    base = dict.fromkeys(changes, "")
+    new = Contribution(id=id, kind="correction", title="two", leaf=LEAF, files=tuple(changes), base=base)
+    write_contribution(course, new, changes)
+
+    def until_full(path, text):
+        if len(left) == written:
+            raise MachineError("the disk is full", where=str(path))
+        left.append(path)
+        write_text(path, text)
+
+    left = []
+    monkeypatch.setattr("homeroom.core.contributions.write_text", until_full)
+    monkeypatch.setattr("homeroom.core.contributions.write_json", lambda path, value: until_full(path, ""))
+    with pytest.raises(MachineError):
+        accept(course, id)
+    monkeypatch.undo()
+    assert len(left) == written
+    assert accept(course, id).state == "accepted"
+    assert all((course / name).is_file() for name in changes)
 
 
 def test_a_rejected_contribution_is_not_accepted(course):
