@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -217,33 +218,37 @@ class Recipe:
     judge: Judge = field(default_factory=Judge)
 
 
+_MOST = 1e12
+_SHARES = ("keep", "retention_floor", "max_forgetting")  # and all that end in "_share"
+_FROM_ONE = frozenset(
+    "in_flight context_tokens max_words rounds manners step_tokens lora_rank checkpoints_kept max_tokens tokens".split()  # noqa: SIM905
+)
+_ABOVE_ZERO = frozenset({"timeout_s", "max_mib", "lr", "blend"})
+
+
 def read_recipe(course: Path, options: tuple[str, ...] = ()) -> Recipe:
     """Return a course's settings: the defaults, then `recipe.yaml`, then `key=value` options such as `train.seed=1`.
 
     Raises:
-        ContentError: the file is not a mapping, or names an unknown key or a value of the wrong type.
-        UsageError: an option is not `key=value` or names an unknown key.
+        ContentError: the file is not a mapping, or names an unknown key, or a value of the wrong type or out of range.
+        UsageError: an option is not `key=value`, or names an unknown key or such a value.
     """
-    import yaml
-
     path = course / "recipe.yaml"
     values: Any = {}
     if path.is_file():
         if path.stat().st_size > MAX_RECIPE_BYTES:
             raise ContentError(f"larger than {MAX_RECIPE_BYTES:,} bytes", where=str(path))
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            values = _yaml(path.read_text(encoding="utf-8")) or {}
+        except ValueError as error:
             raise ContentError(f"not valid YAML ({error})", where=str(path)) from None
-    recipe = from_json(Recipe, values, where=str(path))
+    recipe = _checked(values, where=str(path))
     for option in options:
         recipe = _with_option(recipe, option)
     return recipe
 
 
 def _with_option(recipe: Recipe, option: str) -> Recipe:
-    import yaml
-
     name, equals, text = option.partition("=")
     if not equals or not re.fullmatch(r"[a-z_0-9.]+", name):
         raise UsageError("not of the form key=value", where=f"-o {option}", hint="For example: -o train.seed=1")
@@ -251,13 +256,56 @@ def _with_option(recipe: Recipe, option: str) -> Recipe:
     *parents, last = name.split(".")
     place: Any = tree
     for part in parents:
-        place = place[int(part)] if isinstance(place, list | tuple) and part.isdigit() else place.get(part)
-        if not isinstance(place, dict | list | tuple):
-            raise UsageError(f"no setting called {name}", where=f"-o {option}")
-    place[last] = yaml.safe_load(text)
-    if name == "train.preset":
-        tree["train"]["phases"] = ()  # those of the preset before it
+        if isinstance(place, list | tuple):
+            place = dict(enumerate(place)).get(int(part) if part.isdecimal() else -1)
+        else:
+            place = place.get(part) if isinstance(place, dict) else None
+    if not isinstance(place, dict):
+        raise UsageError(f"no setting called {name}", where=f"-o {option[:200]}")
     try:
-        return from_json(Recipe, tree)
+        place[last] = _yaml(text)
+        if name == "train.preset":
+            tree["train"]["phases"] = ()  # those of the preset before it
+        return _checked(tree)
     except ContentError as error:
-        raise UsageError(error.message, where=f"-o {option}") from None
+        raise UsageError(error.message, where=f"-o {option[:200]}") from None
+    except ValueError as error:
+        raise UsageError(f"not valid YAML ({error})", where=f"-o {option[:200]}") from None
+
+
+def _yaml(text: str) -> Any:
+    """Return what a text says as YAML; a ValueError is all that comes of any other."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError: a date that there is not, a number of 5,000 digits
+        raise ValueError(" ".join(str(error).split())[:300]) from None
+    except RecursionError:
+        raise ValueError("too many brackets in one another") from None
+
+
+def _checked(values: Any, where: str = "") -> Recipe:
+    """Return the recipe that values make, each number in its range."""
+    recipe = from_json(Recipe, values, where=where)
+    faults = list(_out_of_range(recipe, ""))
+    if faults:
+        raise ContentError("; ".join(faults), where=where)
+    return recipe
+
+
+def _out_of_range(settings: Any, path: str) -> Iterator[str]:
+    for setting in dataclasses.fields(settings):
+        name, value = setting.name, getattr(settings, setting.name)
+        for number, item in enumerate(value if isinstance(value, tuple) else ()):
+            if dataclasses.is_dataclass(item):
+                yield from _out_of_range(item, f"{path}{name}.{number}.")
+        if dataclasses.is_dataclass(value):
+            yield from _out_of_range(value, f"{path}{name}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            low = -_MOST if name == "seed" else 1 if name in _FROM_ONE else 0
+            high = 1 if name in _SHARES or name.endswith("_share") or name == "blend" else _MOST
+            below = name == "replay_share"  # what is read must not be all replay
+            if not low <= value <= high or (name in _ABOVE_ZERO and not value) or (below and value == high):
+                least = f"above {low}" if name in _ABOVE_ZERO else f"from {low:g}"
+                yield f"{path}{name} is {str(value)[:20]}, not {least} {'to below' if below else 'to'} {high:g}"

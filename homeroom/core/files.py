@@ -110,7 +110,7 @@ def _build(kind: Any, value: Any, path: str, faults: list[str]) -> Any:
     if dataclasses.is_dataclass(kind):
         return _build_dataclass(kind, value, path, faults)
     if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, OverflowError):
             return float(value)  # YAML reads 1e-4 as text
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         faults.append(f"{here} must be {kind.__name__}, not {_kind_of(value)}")
