@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import hmac
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Message
 
 from homeroom.core.errors import ContentError, HomeroomError, RefusedError
 from homeroom.core.files import to_json
@@ -120,10 +122,8 @@ def _page(desk: Desk, place: Place, *, secure: bool, api: bool) -> Any:
 
 
 async def _checked(desk: Desk, place: Place, request: Request, *, api: bool) -> tuple[Ask, Session | None]:
-    length = request.headers.get("content-length", "0")
-    most = MAX_UPLOAD if place.takes_files else MAX_FORM
-    if not length.isdigit() or int(length) > most:
-        raise ContentError(f"more than {most // 2**20} MiB were sent", hint="Send a smaller file.")
+    is_upload = place.takes_files and _kind(request) == "multipart/form-data"
+    request = _bounded(request, MAX_UPLOAD if is_upload else MAX_FORM)
     session = await run_in_threadpool(desk.store.session, request.cookies.get(COOKIE, ""))
     person, has_key = (session.person if session else None), False
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -135,7 +135,7 @@ async def _checked(desk: Desk, place: Place, request: Request, *, api: bool) -> 
         raise Login("log in first", hint="Use the link that `homeroom web` prints, or your name and password.")
     if place.role == "maintainer" and person is not None and person.role != "maintainer":
         raise RefusedError("this is for maintainers", hint="Ask one of them.")
-    form, chosen, files = await _form(request, place, most) if request.method == "POST" else ({}, {}, {})
+    form, chosen, files = await _form(request, is_upload) if request.method == "POST" else ({}, {}, {})
     if request.method == "POST" and not has_key:
         _refuse_forged(request, session, form)
     language = choose(request.cookies.get(LANGUAGE, ""), request.headers.get("accept-language", ""))
@@ -156,6 +156,28 @@ async def _checked(desk: Desk, place: Place, request: Request, *, api: bool) -> 
     ), session
 
 
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _bounded(request: Request, most: int) -> Request:
+    """Return a request of which at most `most` bytes are read, whatever it says of its length."""
+    too_much = ContentError(f"more than {most // 2**20} MiB were sent", hint="Send less at once.")
+    length, num_bytes = request.headers.get("content-length", "0"), 0
+    if not length.isdigit() or int(length) > most:
+        raise too_much
+
+    async def receive() -> Message:
+        nonlocal num_bytes
+        message = await request.receive()
+        num_bytes += len(message.get("body", b""))
+        if num_bytes > most:
+            raise too_much
+        return message
+
+    return Request(request.scope, receive)
+
+
 def _refuse_forged(request: Request, session: Session | None, form: dict[str, str]) -> None:
     """Refuse a form that a page of another site sent: by where it comes from, and by the session's secret."""
     origin = request.headers.get("origin")
@@ -169,28 +191,19 @@ def _refuse_forged(request: Request, session: Session | None, form: dict[str, st
             raise RefusedError("this page is too old to send", hint="Load it again, and send it once more.")
 
 
-async def _form(
-    request: Request, place: Place, most: int
-) -> tuple[dict[str, str], dict[str, list[str]], dict[str, Upload]]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+async def _form(request: Request, is_upload: bool) -> tuple[dict[str, str], dict[str, list[str]], dict[str, Upload]]:
     chosen: dict[str, list[str]] = {}
     files: dict[str, Upload] = {}
-    if kind == "multipart/form-data" and place.takes_files:
+    if is_upload:
         async with request.form(max_files=2, max_fields=MAX_FIELDS, max_part_size=MAX_FORM) as parsed:
             for name, value in parsed.multi_items():
                 if isinstance(value, UploadFile):
-                    if (value.size or 0) > most:
-                        raise ContentError(f"the file is larger than {most // 2**20} MiB")
                     files[name] = Upload(name=value.filename or "", content=await value.read())
                 else:
                     chosen.setdefault(name, []).append(value)
     else:
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_FORM:
-                raise ContentError(f"more than {MAX_FORM // 2**20} MiB were sent", hint="Shorten it.")
-        chosen = _fields(bytes(body), kind)
+        chosen = _fields(await request.body(), _kind(request))
+    _refuse_odd(text for name, texts in chosen.items() for text in (name, *texts))
     return {name: values[-1] for name, values in chosen.items() if values}, chosen, files
 
 
@@ -208,7 +221,6 @@ def _fields(body: bytes, kind: str) -> dict[str, list[str]]:
             if not all(isinstance(t, str | int | float | bool) for t in texts):
                 raise ContentError("must be a text, or a list of texts", where=str(name)[:60])
             chosen[name] = [t if isinstance(t, str) else json.dumps(t) for t in texts]
-        _refuse_odd(body.decode("utf-8", "replace"))
         return chosen
     if kind not in ("", "application/x-www-form-urlencoded"):
         raise ContentError("a form of this kind is not taken here", where=kind[:60])
@@ -221,9 +233,10 @@ def _fields(body: bytes, kind: str) -> dict[str, list[str]]:
     return chosen
 
 
-def _refuse_odd(text: str) -> None:
-    if "\\ud8" in text.lower() or "\\udc" in text.lower() or "\x00" in text:
-        raise ContentError("the text holds half a character")
+def _refuse_odd(texts: Iterable[str]) -> None:
+    for text in texts:
+        if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+            raise ContentError("the text holds a sign that no text has")
 
 
 # -- the answers -------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ them from the file itself. Decisions go into the course (`generate/decisions.py`
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sqlite3
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from homeroom.core.errors import ContentError, UsageError
+from homeroom.core.errors import ContentError, RefusedError, UsageError
 from homeroom.core.files import from_json, lock_folder, to_json
 from homeroom.core.types import Message, Sample
 from homeroom.generate.decisions import FILE, Decision, key_of, key_of_words, read_decisions
@@ -41,7 +42,7 @@ def samples(ask: Ask) -> Page:
     folder = course.folder / "out" / "samples"
     wanted = {n: ask.query.get(n, "")[:200] for n in ("leaf", "kind", "state", "q")}
     page = int(ask.query["page"]) if ask.query.get("page", "").isdecimal() and len(ask.query["page"]) < 7 else 0
-    values: dict[str, Any] = {"course": course, "page": page, **wanted}
+    values: dict[str, Any] = {"course": course, "page": page, "of": _of(course), **wanted}
     if not (folder / "record.json").is_file():
         empty = {"rows": [], "total": 0, "counts": {}, "leaves": [], "kinds": [], "pages": 0, "decided": 0}
         return Page(template="samples.html", values=values | empty)
@@ -145,12 +146,14 @@ def decide(ask: Ask) -> Go:
     folder = course.folder / "out" / "samples"
     if what == "edit" and (len(wanted) != 1 or not ask.get("answer").strip()):
         raise UsageError("mend one sample at a time, and leave its answer not empty")
+    _refuse_others(course, ask.get("of"))
     made = []
     with _index(ask, course) as database, _Files(folder) as files:
         for n in wanted:
             row = database.execute("SELECT * FROM rows WHERE n = ?", (n,)).fetchone()
             if row is not None:
                 made.append(_decision(ask, files, row, what))
+    _refuse_others(course, ask.get("of"))
     if not made:
         raise UsageError("no sample was chosen", hint="Tick some first.")
     with lock_folder(course.folder / "contributions"), (course.folder / FILE).open("a", encoding="utf-8") as file:
@@ -162,6 +165,12 @@ def decide(ask: Ask) -> Go:
     back = ask.get("back")
     to = f"/courses/{course.id}/samples{back if back.startswith('?') and back.isprintable() else ''}"
     return Go(to=to, said=said, values={"decided": len(made)})
+
+
+def _refuse_others(course: CourseEntry, of: str) -> None:
+    """Refuse numbers of samples that are no longer there: a run has written others, which have the same numbers."""
+    if of != _of(course):
+        raise RefusedError("the samples are other ones by now", hint="Load the page again, and look once more.")
 
 
 def _decision(ask: Ask, files: _Files, row: sqlite3.Row, what: Any) -> Decision:
@@ -194,6 +203,11 @@ def _stamp(course: CourseEntry) -> tuple[Any, ...]:
     return tuple((p.stat().st_mtime_ns, p.stat().st_size) if p.is_file() else () for p in files)
 
 
+def _of(course: CourseEntry) -> str:
+    """Return a name of the samples that are there now; a number means one of them in these samples alone."""
+    return hashlib.sha256(repr(_stamp(course)).encode()).hexdigest()[:16]
+
+
 def _decisions(ask: Ask, course: CourseEntry) -> dict[str, Decision]:
     path = course.folder / FILE
     stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else ()
@@ -204,8 +218,7 @@ def _decisions(ask: Ask, course: CourseEntry) -> dict[str, Decision]:
 @contextlib.contextmanager
 def _index(ask: Ask, course: CourseEntry) -> Iterator[sqlite3.Connection]:
     """Open the index of the course's samples, made anew where they are other ones."""
-    name = f"{abs(hash(_stamp(course))):x}"
-    path = ask.desk.state / "samples" / f"{course.id}.{name}.db"
+    path = ask.desk.state / "samples" / f"{course.id}@{_of(course)}.db"
     if not path.is_file():
         with lock_folder(path.parent / f"{course.id}.lock"):
             if not path.is_file():
@@ -220,7 +233,7 @@ def _index(ask: Ask, course: CourseEntry) -> Iterator[sqlite3.Connection]:
 
 def _make_index(path: Path, folder: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    for old in path.parent.glob(f"{path.name.split('.')[0]}.*.db*"):
+    for old in path.parent.glob(f"{path.name.split('@')[0]}@*"):
         old.unlink()
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)

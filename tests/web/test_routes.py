@@ -3,12 +3,14 @@
 import json
 import re
 
+import anyio
 import pytest
 
-from homeroom.web.app import HEADERS, POLICY
+from homeroom.web.app import HEADERS, MAX_FORM, MAX_UPLOAD, POLICY, make_app
 from homeroom.web.routes import ROUTES
 
 KNOWN = {"course": "insurance", "draft": "000000000000", "id": "0" * 12, "job": "1", "person": "2", "token": "x"}
+JSON = {"Content-Type": "application/json"}
 ids = [f"{p.method} {p.path}" for p in ROUTES]
 
 
@@ -139,9 +141,13 @@ def test_row_55_nobody_is_sent_to_another_site_after_logging_in(browser, desk):
         ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=%FF%FE"),
         ({"Content-Type": "application/json"}, b"[" * 100_000),
         ({"Content-Type": "application/json"}, b'{"question": "\\ud800"}'),
+        ({"Content-Type": "application/json"}, b'{"question": ["x", "\\ud900"]}'),
+        ({"Content-Type": "application/json"}, b'{"question": "\\u0000"}'),
+        ({"Content-Type": "application/json"}, b'{"\\udc00": "x"}'),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=%00"),
         ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=" + b"x" * 3_000_000),
     ],
-    ids=range(9),
+    ids=range(13),
 )
 def test_row_58_a_form_that_means_harm_is_refused_quickly(browser, headers, content):
     client = browser("Ann")
@@ -149,6 +155,36 @@ def test_row_58_a_form_that_means_harm_is_refused_quickly(browser, headers, cont
     for path in ("/courses/insurance/ask", "/courses/insurance/drafts/000000000000/document"):
         found = client.post(path, content=content, headers={"X-CSRF-Token": csrf, **headers})
         assert found.status_code in (400, 404)
+
+
+def test_any_character_can_be_written_in_any_way(browser, desk):
+    client = browser("Ann")
+    for label in ("An otter \U0001f9a6", "\\ud800 and \\u0000, as programs write them"):
+        client.post("/me/keys", content=json.dumps({"label": label}), headers={"X-CSRF-Token": client.csrf(), **JSON})
+        assert desk.store.keys()[-1]["label"] == label
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [("multipart/form-data; boundary=x", MAX_UPLOAD), ("application/json", MAX_FORM)]
+)
+def test_no_more_is_read_than_may_be_sent_whatever_a_request_says_of_its_length(desk, kind, most):
+    key = desk.store.make_key(desk.store.people()[0], "k")
+    head = b'--x\r\nContent-Disposition: form-data; name="patch"; filename="a"\r\n\r\n'
+    read, statuses = [], []
+
+    async def receive():
+        read.append(b"x" * 2**20 if read else head)
+        return {"type": "http.request", "body": read[-1], "more_body": len(read) < 150}
+
+    async def send(message):
+        statuses.append(message.get("status"))
+
+    headers = {"host": "testserver", "authorization": f"Bearer {key}", "content-type": kind}
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/courses/insurance/bring", "query_string": b"",
+             "headers": [(n.encode(), v.encode()) for n, v in headers.items()]}  # fmt: skip
+    anyio.run(make_app(desk, hosts=("testserver",)), scope, receive, send)
+    assert statuses[0] == 400
+    assert len(read) <= most / 2**20 + 2
 
 
 def test_row_61_a_key_is_taken_from_one_header_and_for_the_api_alone(browser, desk):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shutil
 import time
 
 import httpx
@@ -44,6 +45,10 @@ def numbers(page):
     return re.findall(r'name="n" value="(\d+)"', page.text.split("mend")[0])
 
 
+def of_now(client):
+    return client.get("/api/v1/courses/insurance/samples").json()["of"]
+
+
 def test_samples_are_found_by_words_state_and_page(browser, generated):
     ann = browser("Ann")
     page = ann.get("/courses/insurance/samples")
@@ -59,13 +64,15 @@ def test_decisions_are_kept_in_the_course_and_heeded_by_the_next_generation(brow
     ann, thrown = browser("Ann"), generated[1]
     rows = {row["question"]: row["n"] for row in ann.get("/api/v1/courses/insurance/samples").json()["rows"]}
     path = "/courses/insurance/samples"
-    ann.fill(path, what="reject", n=[rows["What is rule 3?"], rows["What is rule 4?"]], reason="not what we say")
-    ann.fill(path, what="edit", n=rows["What is rule 5?"], question="What is rule five?", answer="It is green.")
-    ann.fill(path, what="undo", n=rows["What is rule 4?"])
+    of = of_now(ann)
+    both = [rows["What is rule 3?"], rows["What is rule 4?"]]
+    ann.fill(path, of=of, what="reject", n=both, reason="not what we say")
+    ann.fill(path, of=of, what="edit", n=rows["What is rule 5?"], question="What is rule five?", answer="It is green.")
+    ann.fill(path, of=of, what="undo", n=rows["What is rule 4?"])
     back = ann.get("/api/v1/courses/insurance/samples?state=rejected").json()["rows"][0]["n"]
-    ann.fill(path, what="accept", n=back)
-    assert ann.fill(path, what="edit", n=rows["What is rule 5?"], answer=" ").status_code == 400
-    assert ann.fill(path, what="accept").status_code == 400
+    ann.fill(path, of=of, what="accept", n=back)
+    assert ann.fill(path, of=of, what="edit", n=rows["What is rule 5?"], answer=" ").status_code == 400
+    assert ann.fill(path, of=of, what="accept").status_code == 400
     assert browser("Ben").fill(path, what="reject", n="1").status_code == 403
     shown = ann.get("/api/v1/courses/insurance/samples?state=decided").json()
     assert {row["decision"] for row in shown["rows"]} == {"reject", "edit", "accept"}
@@ -89,10 +96,35 @@ def test_decisions_make_the_samples_stale_and_none_leave_them_alone(browser, gen
 
     course = open_course(home / "insurance")
     assert "decisions" not in made_from(course, "samples")[0]
-    browser("Ann").fill("/courses/insurance/samples", what="reject", n="1")
+    ann, of = browser("Ann"), of_now(browser("Ann"))
+    ann.fill("/courses/insurance/samples", of=of, what="reject", n="1")
     one = made_from(course, "samples")[0]["decisions"]
-    browser("Ann").fill("/courses/insurance/samples", what="reject", n="2")
+    ann.fill("/courses/insurance/samples", of=of, what="reject", n="2")
     assert made_from(course, "samples")[0]["decisions"] != one
+
+
+def test_a_decision_on_a_page_of_earlier_samples_hits_no_other_sample(browser, generated, home):
+    ann, path = browser("Ann"), "/courses/insurance/samples"
+    page = ann.get(path).text
+    assert len(re.findall(r'name="of" value="(\w+)"', page)) == 51, "every form says which samples it means"
+    seen = re.search(r'name="of" value="(\w+)"', page)[1]
+    write_jsonl(home / "insurance" / "out" / "samples" / "samples.jsonl", [sample(n, f"New {n}?") for n in range(70)])
+    for of in (seen, ""):
+        found = ann.fill(path, of=of, what="reject", n="17")
+        assert found.status_code == 403
+        assert "other ones by now" in found.text
+    assert not read_decisions(home / "insurance")
+    assert ann.fill(path, of=of_now(ann), what="reject", n="17").status_code == 200
+    assert [d.reason for d in read_decisions(home / "insurance").values()] == [""]
+
+
+def test_a_course_keeps_the_index_of_one_whose_name_begins_as_its_own(browser, generated, home, desk):
+    ann = browser("Ann")
+    shutil.copytree(home / "insurance", home / "insurance.other")
+    for name in ("insurance.other", "insurance"):
+        ann.get(f"/courses/{name}/samples")
+    kept = sorted(p.name.split("@")[0] for p in (desk.state / "samples").glob("*.db"))
+    assert kept == ["insurance", "insurance.other"]
 
 
 def test_the_same_question_is_the_same_sample_whatever_its_answer():
