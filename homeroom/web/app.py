@@ -150,7 +150,7 @@ async def _checked(desk: Desk, place: Place, request: Request, *, api: bool) -> 
         chosen=chosen,
         files=files,
         language=language,
-        address=request.client.host if request.client else "",
+        address=request.client.host if request.client and not desk.is_proxied else "",
         is_part=request.headers.get("hx-request") == "true",
         after=int(after) if after.isdigit() and len(after) < 19 else 0,
     ), session

@@ -47,7 +47,7 @@ class Ask:
     chosen: dict[str, list[str]] = field(default_factory=dict)  # fields that come several times
     files: dict[str, Upload] = field(default_factory=dict)
     language: str = "en"
-    address: str = ""
+    address: str = ""  # "" where it is not known, as behind a proxy
     is_part: bool = False  # a script asks for a part of the page
     after: int = 0  # the last event that a stream's reader has seen
 

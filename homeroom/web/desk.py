@@ -53,6 +53,7 @@ class Desk:
     """The server's state; `home` is a course, or a folder with courses."""
 
     home: Path
+    is_proxied: bool = False  # so that every visitor seems to come from one address
     store: Store = field(init=False)
     queue: Queue = field(init=False)
     answers: Answers = field(init=False)

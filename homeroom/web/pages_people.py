@@ -138,7 +138,7 @@ def set_password(ask: Ask) -> Go:
     """Set one's own password."""
     if ask.get("password") != ask.get("again"):
         raise UsageError("the two passwords differ")
-    ask.desk.store.set_password(ask.who.id, ask.get("password"))
+    ask.desk.store.set_password(ask.who.id, ask.get("password"), here=ask.session)
     ask.desk.store.note(ask.who.name, "set a password")
     return Go(to="/me", said=translator(ask.language)("Your password is set."))
 

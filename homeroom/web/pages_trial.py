@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from pathlib import Path
 from typing import Any
 
-from homeroom.community.review import Standing
-from homeroom.core.errors import ContentError
+from homeroom.community.review import Standing, standing
+from homeroom.core.errors import ContentError, HomeroomError
 from homeroom.jobs.queue import Job
 from homeroom.web.asked import Ask, Go
 from homeroom.web.desk import CourseEntry, Desk, server_options
@@ -39,6 +40,7 @@ def try_out(ask: Ask, course: CourseEntry, found: Standing, kind: str) -> Go:
         "commit": found.commit,
         "options": server_options(ask.desk),
     }
+    sweep(ask.desk)
     _forget_older(ask.desk, course, found)
     if old is not None and old.state in ("failed", "cancelled"):
         ask.desk.queue.resume(old.id)
@@ -50,11 +52,25 @@ def try_out(ask: Ask, course: CourseEntry, found: Standing, kind: str) -> Go:
 
 def decided(desk: Desk, course: CourseEntry, found: Standing) -> None:
     """Stop what is still being tried of a contribution that was decided on, and free its disk."""
-    jobs = [job for job in tried(desk, course, found).values() if job and job.state in ("queued", "running")]
-    for job in jobs:
-        desk.queue.cancel(job.id)
-    if not any(job.state == "running" for job in jobs):
-        shutil.rmtree(_folder(desk, course, found.contribution.id), ignore_errors=True)
+    for job in tried(desk, course, found).values():
+        if job and job.state in ("queued", "running"):
+            desk.queue.cancel(job.id)
+    sweep(desk)
+
+
+def sweep(desk: Desk) -> None:
+    """Remove what was tried of contributions that wait for no decision; where a job is still ending, the next time."""
+    busy = {Path(str(job.spec.get("folder"))).parent for job in desk.queue.jobs(states=("running",))}
+    for folder in (desk.state / "trials").glob("*/*"):
+        if folder not in busy and not _waits(desk, folder.parent.name, folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _waits(desk: Desk, course: str, id: str) -> bool:
+    try:
+        return standing(desk.course(course).folder, id).stand == "waiting"
+    except HomeroomError:  # it is gone
+        return False
 
 
 def _forget_older(desk: Desk, course: CourseEntry, found: Standing) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from homeroom.core.errors import RefusedError
 from homeroom.web.desk import Desk
+from homeroom.web.pages_trial import sweep
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
@@ -46,7 +47,7 @@ def serve_pages(
     from homeroom.serve.server import listen
     from homeroom.web.app import make_app
 
-    desk = Desk(folder.resolve())
+    desk = Desk(folder.resolve(), is_proxied=behind_tls)
     check_host(host, tls=bool(certificate) or behind_tls, passwords=any(p.has_password for p in desk.store.people()))
     listener = listen(host, port)
     hosts = (*LOOPBACK, host, *names) if host in LOOPBACK or names else ("*",)
@@ -69,6 +70,7 @@ def serve_pages(
     keeper = threading.Thread(target=_keep_worker, args=(folder, stop, say), daemon=True)
     if not no_worker:
         keeper.start()
+    threading.Thread(target=sweep, args=(desk,), daemon=True).start()
     for course in desk.courses():  # so that the first page need not wait for it
         threading.Thread(target=desk.tree, args=(course,), daemon=True).start()
     shown = names[0] if names else f"[{host}]" if ":" in host else host

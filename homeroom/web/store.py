@@ -146,10 +146,12 @@ class Store:
         assert found
         return found
 
-    def set_password(self, person: int, password: str) -> None:
-        """Give a person a password, and end their sessions elsewhere."""
+    def set_password(self, person: int, password: str, *, here: Session | None = None) -> None:
+        """Give a person a password, and end their sessions elsewhere than `here`."""
+        values, kept = (_hashed(password), person), here.token if here else ""
         with self._write() as database:
-            database.execute("UPDATE people SET password = ? WHERE id = ?", (_hashed(password), person))
+            database.execute("UPDATE people SET password = ? WHERE id = ?", values)
+            database.execute("DELETE FROM sessions WHERE person = ? AND token != ?", (person, kept))
 
     def close(self, person: int) -> None:
         """Close an account: its sessions and keys end at once, what it did stays.
@@ -180,10 +182,13 @@ class Store:
     def log_in(self, name: str, password: str, *, address: str) -> Person:
         """Return who has this name and password.
 
+        Args:
+            address: Of who asks; "" where it is not known, and tries are counted by name alone.
+
         Raises:
             RefusedError: nobody has, or it was tried too often; the words do not tell which.
         """
-        keys = (f"name {name.casefold()[:100]}", f"address {address}")
+        keys = [f"name {name.casefold()[:100]}", *([f"address {address}"] if address else [])]
         now = time.monotonic()
         with self._lock:
             wait = max(self._tries.get(key, (0, 0.0))[1] - now for key in keys)

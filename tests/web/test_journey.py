@@ -9,6 +9,7 @@ from web_forms import NOTES, begin, draft_of, field, handed_in, written
 from homeroom.community import review
 from homeroom.core.files import write_json, write_jsonl
 from homeroom.taxonomy.check import check
+from homeroom.web import store
 from homeroom.web.app import COOKIE
 
 TERMS = ("yaml", "qna", "git", "branch", "commit", "lora", "seed", "epoch", "taxonomy", "token", "json", "repository")
@@ -246,6 +247,25 @@ def test_a_closed_account_is_out_at_once_and_a_role_that_is_taken_away_too(brows
     assert client.get("/me", follow_redirects=False).status_code == 303
     assert browser("Ann").fill(f"/people/{people['Ann'].id}/close").status_code == 403
     assert desk.store.person(people["Ann"].id).closed is False
+
+
+def test_a_new_password_ends_the_sessions_elsewhere(browser, desk):
+    here, elsewhere, ann = browser("Ben"), browser("Ben"), browser("Ann")
+    page = here.fill("/me/password", password="a long enough password", again="a long enough password")
+    assert "Your password is set" in page.text
+    assert elsewhere.get("/me", follow_redirects=False).status_code == 303
+    assert ann.get("/me", follow_redirects=False).status_code == 200
+
+
+def test_behind_a_proxy_a_strangers_wrong_passwords_lock_nobody_else_out(browser, desk, monkeypatch):
+    monkeypatch.setattr(store, "FREE_TRIES", -4)
+    desk.is_proxied = True
+    ann = next(p for p in desk.store.people() if p.name == "Ann")
+    desk.store.set_password(ann.id, "a long enough password")
+    for n in range(6):
+        browser().post("/login", data={"name": f"Nobody {n}", "password": "guess"})
+    page = browser().post("/login", data={"name": "Ann", "password": "a long enough password"})
+    assert str(page.url).endswith("/"), page.text
 
 
 def test_row_66_logging_in_is_slowed_down_and_never_says_who_exists(browser, desk):

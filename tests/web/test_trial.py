@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import otter_course
 import pytest
@@ -14,6 +15,7 @@ from web_forms import field, handed_in, written
 from homeroom.cli.task import KINDS
 from homeroom.core.files import write_json
 from homeroom.jobs.machine import identity
+from homeroom.web.pages_trial import sweep
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +105,28 @@ def test_row_70_and_74_a_trial_names_only_what_the_server_knows_and_ends_with_th
     ann.fill(f"{here}/approve", seen=field(page.text, "seen"))
     assert desk.queue.get(job.id).state == "cancelled"
     assert ann.fill(f"{here}/trial").status_code == 400
+
+
+def test_what_was_tried_is_removed_once_it_was_decided_and_its_job_has_ended(browser, desk):
+    ann, here = browser("Ann"), handed_in(browser("Ben")).url.path
+    ann.fill(f"{here}/trial")
+    lease = desk.queue.claim(identity(), ["trial"])
+    folder = Path(lease.job.spec["folder"])
+    folder.mkdir(parents=True)
+    ann.fill(f"{here}/reject", note="We have it already.")
+    assert folder.is_dir(), "the job is at work there"
+    assert desk.queue.renew(lease) is True
+    desk.queue.finish(lease, "cancelled")
+    sweep(desk)
+    assert not folder.parent.exists()
+
+
+def test_what_is_tried_of_a_contribution_that_waits_is_kept(browser, desk):
+    ann, here = browser("Ann"), handed_in(browser("Ben")).url.path
+    ann.fill(f"{here}/trial")
+    lease = desk.queue.claim(identity(), ["trial"])
+    folder = Path(lease.job.spec["folder"])
+    folder.mkdir(parents=True)
+    desk.queue.finish(lease, "cancelled")
+    sweep(desk)
+    assert folder.is_dir(), "it goes on from there"
