@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import selectors
@@ -94,9 +95,6 @@ class _Run:
                     child.stdin.write(json.dumps(job).encode() + b"\n")
                     child.stdin.flush()
                 why = self._follow(child)
-                if not why:  # it has closed its output and is about to end: let it, or its exit code would be ours
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        child.wait(self.grace_s)
             finally:
                 if child.poll() is None:
                     _end(identity(child.pid), grace_s=self.grace_s if why != "lost" else 0.0, reap=child.poll)
@@ -110,11 +108,11 @@ class _Run:
         """Take down what the child says until it ends or must end; return why: "", "cancel" or "stop"."""
         assert child.stdout
         os.set_blocking(child.stdout.fileno(), False)
-        renewed, rest = time.monotonic(), b""
+        renewed, rest, late = time.monotonic(), b"", math.inf
         with selectors.DefaultSelector() as selector:
             selector.register(child.stdout, selectors.EVENT_READ)
             while True:
-                ready = selector.select(timeout=0.2)
+                ready = selector.select(timeout=0.2 if late == math.inf else 0.02)
                 part = os.read(child.stdout.fileno(), 1 << 16) if ready else None
                 if part:
                     *lines, rest = (rest + part).split(b"\n")
@@ -127,7 +125,10 @@ class _Run:
                         return "cancel"
                 if self.until():
                     return "stop"
-                if part == b"" or (part is None and child.poll() is not None):
+                if part == b"":  # it is about to end: let it, or its exit code would be ours
+                    selector.unregister(child.stdout)
+                    late = time.monotonic() + self.grace_s
+                if part is None and (child.poll() is not None or time.monotonic() > late):
                     self._take(rest)
                     return ""
 

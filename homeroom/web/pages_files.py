@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import email.errors
 import email.header
 import email.parser
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from homeroom.author.form import PLACE, LeafForm, form_of
+from homeroom.author.form import MAX_EXAMPLES, PLACE, LeafForm, form_of
 from homeroom.author.table import TYPES, read_examples, write_examples
 from homeroom.community.repository import patch_of, read_patch
 from homeroom.core.errors import ContentError, HomeroomError, UsageError
@@ -60,6 +61,8 @@ def add_table(ask: Ask) -> Go:
     upload = _sent(ask, "table")
     made = read_examples(upload.name, upload.content, kind=form.kind)
     written = [e for e in form.examples if e.context.strip() or any(p.question or p.answer for p in e.pairs)]
+    if len(written) + len(made) > MAX_EXAMPLES:
+        raise ContentError(f"more than {MAX_EXAMPLES} examples", hint="Split them into several topics.")
     form = dataclasses.replace(form, examples=(*written, *made))
     ask.desk.store.save_draft(draft.id, version=draft.version, form=to_json(form), extra=draft.extra)
     said = translator(ask.language)("%(n)s examples were added. Look them over.", n=len(made))
@@ -125,6 +128,9 @@ def _author(content: bytes) -> str:
     """Return who a patch says that it is from, as a name to show; "" where it says nothing."""
     head = content[:4_000].split(b"\n\n", 1)[0]
     said = email.parser.BytesHeaderParser().parsebytes(head).get("From", "")
-    parts = email.header.decode_header(str(said))
-    text = "".join(p.decode(c or "ascii", "replace") if isinstance(p, bytes) else p for p, c in parts)
+    try:
+        parts = email.header.decode_header(str(said))
+        text = "".join(p.decode(c or "ascii", "replace") if isinstance(p, bytes) else p for p, c in parts)
+    except (LookupError, ValueError, email.errors.HeaderParseError):  # in signs that nobody knows
+        return ""
     return " ".join("".join(c if c.isprintable() else " " for c in text.partition("<")[0]).split())[:MAX_WHO]

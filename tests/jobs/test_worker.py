@@ -112,6 +112,27 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back(queue, tmp_path):
     assert queue.get(job).result == {"sum": 1830}
 
 
+def test_a_child_that_has_closed_its_output_and_does_not_end_is_held_and_can_be_cancelled(tmp_path):
+    queue = Queue(tmp_path / "jobs.db", lease_s=1)
+    job = queue.submit("hang", {})
+    hang = [sys.executable, "-c", "import os, time; os.close(1); time.sleep(600)"]
+    settings = {"poll_s": 0.02, "heartbeat_s": 0.1, "grace_s": 600}
+
+    def until():
+        return queue.get(job).state not in ("queued", "running")
+
+    worker = threading.Thread(target=work, args=(queue, {"hang": hang}), kwargs={"until": until, **settings})
+    worker.start()
+    child = wait_for(lambda: queue.get(job).child)
+    begun = queue.clock.seconds()
+    wait_for(lambda: queue.clock.seconds() > begun + 2)
+    assert queue._open().execute("SELECT lease_until FROM jobs").fetchone()[0] > begun + 2, "the lease is renewed"
+    queue.cancel(job)
+    worker.join(20)
+    assert queue.get(job).state == "cancelled"
+    assert not is_alive(child)
+
+
 def start_worker(path):
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen([sys.executable, str(HERE / "worker_program.py"), str(path)], env=env)

@@ -12,6 +12,7 @@ from homeroom.author.table import read_examples
 from homeroom.community import review
 from homeroom.web.app import COOKIE, make_app
 from homeroom.web.desk import Desk
+from homeroom.web.pages_files import _author
 
 EVIL = """From 0123 Mon Sep 17 00:00:00 2001
 From: =?utf-8?q?Eve_=3Cscript=3E?= <eve@example.org>
@@ -95,6 +96,26 @@ def test_row_27_to_35_a_hostile_patch_changes_nothing_and_says_why(browser, desk
     state = subprocess.run(["git", "status", "--porcelain"], cwd=course, capture_output=True, text=True).stdout
     assert not state
     assert not [p for p in home.parent.rglob("*") if p.name in ("evil.txt", "pwned", "post-checkout")]
+
+
+@pytest.mark.parametrize("name", ["=?no-such-code?q?Eve?=", "=?utf-8?b?A?=", "=?idna?q?=FF?="])
+def test_an_author_in_signs_that_nobody_knows_breaks_nothing(browser, name):
+    content = evil("knowledge/x/qna.yaml").replace(b"=?utf-8?q?Eve_=3Cscript=3E?=", name.encode())
+    page = browser("Ben").fill("/courses/insurance/bring", files={"patch": ("x.patch", content)})
+    assert page.status_code == 400
+    assert _author(content) == ""
+
+
+def test_many_tables_are_bounded_as_one_is(browser, desk):
+    ben = browser("Ben")
+    here = begin(ben)
+    table = "question,answer,context\n" + "".join(f"Q{n}?,A{n}.,Passage {n}\n" for n in range(40))
+    sent = {"table": ("mine.csv", table.encode())}
+    assert ben.fill(f"{here}/table", files=sent).status_code == 200
+    page = ben.fill(f"{here}/table", files=sent)
+    assert page.status_code == 400
+    assert "more than 60 examples" in page.text.lower()
+    assert len(desk.store.drafts("insurance")[0].form["examples"]) == 40
 
 
 def test_examples_go_out_and_come_in_as_tables(browser, home):
