@@ -14,6 +14,8 @@ import inspect
 import json
 import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,12 +36,38 @@ class ScriptedUrl(str):
 
     asked: list[dict[str, Any]]
     headers: list[dict[str, str]]
+    server: Server
+
+    def settle(self) -> None:
+        """Wait until everything that clients, which have ended since, sent is in `asked`."""
+        urllib.request.urlopen(f"{self.removesuffix('/v1')}/health", timeout=120).read()  # theirs were taken before it
+        end = time.monotonic() + 120
+        while self.server.num_open:
+            assert time.monotonic() < end, "a client is still there"
+            time.sleep(0.005)
 
 
 class Server(ThreadingHTTPServer):
     """Says nothing of clients that gave up, or were killed."""
 
     request_queue_size = 64
+    num_open = 0  # connections
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._counting = threading.Lock()
+
+    def process_request(self, *connection: Any) -> None:
+        with self._counting:
+            self.num_open += 1
+        super().process_request(*connection)
+
+    def process_request_thread(self, *connection: Any) -> None:
+        try:
+            super().process_request_thread(*connection)
+        finally:
+            with self._counting:
+                self.num_open -= 1
 
     def handle_error(self, request: object, client_address: object) -> None:
         if not isinstance(sys.exception(), ConnectionError):
@@ -96,7 +124,7 @@ def scripted_server(answer: Callable[..., str | Raw], *, model: str = "scripted"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     url = ScriptedUrl(f"http://127.0.0.1:{server.server_port}/v1")
-    url.asked, url.headers = asked, headers
+    url.asked, url.headers, url.server = asked, headers, server
     try:
         yield url
     finally:
