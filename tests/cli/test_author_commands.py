@@ -21,7 +21,7 @@ def homeroom(tmp_path):
 
     def command(*args: str) -> subprocess.CompletedProcess[str]:
         whole = [sys.executable, "-m", "homeroom.cli.main", *args]
-        return subprocess.run(whole, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
+        return subprocess.run(whole, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
 
     return command
 

@@ -201,13 +201,15 @@ def test_a_slow_answer_times_out():
     release = threading.Event()
 
     def slow(messages: list[dict]) -> str:
-        release.wait(5)
+        release.wait(120)
         return "late"
 
     with scripted_server(slow) as url:
-        with pytest.raises(StageError, match=r"no answer within 0\.1 s"):
-            ask(url, timeout_s=0.1, retries=0)
-        release.set()
+        try:
+            with pytest.raises(StageError, match=r"no answer within 0\.1 s"):
+                ask(url, timeout_s=0.1, retries=0)
+        finally:
+            release.set()
 
 
 def test_a_proxy_is_not_used_for_this_machine(monkeypatch: pytest.MonkeyPatch):

