@@ -52,9 +52,8 @@ golden: setup  ## write golden files and docs/commands.md anew; review the diff 
 	HOMEROOM_GOLDEN=write $(VENV)/python -m pytest -q -k golden || [ $$? = 5 ]  # 5: there are none
 	$(VENV)/python dev/make_docs.py
 
-bench: setup  ## the measured runs in benchmarks/ (hours)
-	@ls benchmarks/*.py >/dev/null 2>&1 || { echo "benchmarks/ has no program"; exit 1; }
-	for program in benchmarks/*.py; do $(VENV)/python "$$program" || exit; done
+bench: setup  ## do the examples teach, three seeds each? (hours; the other programs: benchmarks/README.md)
+	$(VENV)/python benchmarks/teach.py
 
 build: setup  ## the wheel, in dist/
 	$(VENV)/python -m pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir dist .
