@@ -1,6 +1,8 @@
 """An endpoint's key: from the environment, a file or the system's keyring; never from the recipe itself.
 
-What is returned goes into one header and nowhere else: not into a record, a log, an id or an error.
+What is returned goes into one header and nowhere else: not into a record, a log, an id or an error. A recipe may be a
+stranger's, and names both the key and the server that gets it: so only a key that is named for Homeroom is read, or one
+that is known to be that very server's.
 """
 
 from __future__ import annotations
@@ -11,11 +13,22 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from homeroom.core.config import Teacher
 from homeroom.core.errors import MachineError, RefusedError
 
 MAX_KEY_BYTES = 8192
+KNOWN = {  # variables that other programs use too, and the only host that each is sent to
+    "OPENAI_API_KEY": "api.openai.com",
+    "ANTHROPIC_API_KEY": "api.anthropic.com",
+    "GEMINI_API_KEY": "generativelanguage.googleapis.com",
+    "MISTRAL_API_KEY": "api.mistral.ai",
+    "GROQ_API_KEY": "api.groq.com",
+    "DEEPSEEK_API_KEY": "api.deepseek.com",
+    "TOGETHER_API_KEY": "api.together.xyz",
+    "OPENROUTER_API_KEY": "openrouter.ai",
+}
 
 
 def read_key(teacher: Teacher) -> str:
@@ -25,8 +38,9 @@ def read_key(teacher: Teacher) -> str:
 
     Raises:
         MachineError: the file or the keyring's entry is not there, or holds no key.
-        RefusedError: other users of this machine may read the file.
+        RefusedError: other users of this machine may read the file, or the key is not named for Homeroom.
     """
+    _refuse_what_is_for_others(teacher)
     key = os.environ.get(teacher.api_key_env, "").strip() if teacher.api_key_env else ""
     if not key and teacher.api_key_file:
         key = _from_file(Path(teacher.api_key_file).expanduser())
@@ -36,6 +50,23 @@ def read_key(teacher: Teacher) -> str:
         where = teacher.api_key_file or teacher.api_key_keyring or teacher.api_key_env
         raise MachineError("does not hold one key of plain characters and nothing else", where=where)
     return key
+
+
+def _refuse_what_is_for_others(teacher: Teacher) -> None:
+    name, url = teacher.api_key_env, urlsplit(teacher.url)
+    is_known = url.scheme == "https" and name in KNOWN and url.hostname == KNOWN[name]
+    if name and not name.startswith("HOMEROOM_") and not is_known:
+        hint = "Put the key for this server into HOMEROOM_TEACHER_KEY, or another variable that begins with HOMEROOM_."
+        raise RefusedError("this variable may be for another server", where=f"api_key_env: {name[:100]}", hint=hint)
+    if teacher.api_key_file:
+        path = Path(teacher.api_key_file).expanduser().resolve()  # a link in a course leads where it likes
+        if not any(part.lower().startswith("homeroom") for part in (path.name, path.parent.name)):
+            hint = "Put the key for this server into ~/.config/homeroom/, or a file whose name begins with homeroom."
+            raise RefusedError("this file may be for something else", where=f"api_key_file: {path}", hint=hint)
+    if not teacher.api_key_keyring.startswith("homeroom") and teacher.api_key_keyring:
+        hint = "Store the key for this server under a service that begins with homeroom: homeroom/teacher."
+        where = f"api_key_keyring: {teacher.api_key_keyring[:100]}"
+        raise RefusedError("this entry may be for another program", where=where, hint=hint)
 
 
 def _from_file(path: Path) -> str:

@@ -270,7 +270,8 @@ def open_answer(name: str, *, endpoint_model: str = "") -> tuple[Answer, dict[st
         MachineError: it is not there.
     """
     if name.startswith(("http://", "https://")):
-        return _remote(name, endpoint_model), {"name": f"{endpoint_model or 'default'} at {name}"}
+        key = os.environ.get("HOMEROOM_API_KEY", "")
+        return _remote(name, endpoint_model, key), {"name": f"{endpoint_model or 'default'} at {name}"}
     from homeroom.models.torch_engine import TorchEngine
 
     path = student_folder(name)
@@ -306,10 +307,11 @@ def base_of(name: str) -> Path:
 def open_judge(recipe: Recipe) -> Any:
     """Return the judge that the recipe names, or None; a model on this machine judges by log-probabilities."""
     from homeroom.evaluate.judge import Judge
+    from homeroom.models.keys import read_key
 
     judge = recipe.judge
     if judge.url:
-        key = os.environ.get(judge.api_key_env, "")
+        key = read_key(Teacher(url=judge.url, api_key_env=judge.api_key_env))
         return Judge(name=f"{judge.model or 'default'} at {judge.url}", answer=_remote(judge.url, judge.model, key))
     if not judge.model:
         return None
@@ -319,10 +321,10 @@ def open_judge(recipe: Recipe) -> Any:
     return Judge(name=judge.model, answer=engine.answer, logprob=engine.logprob)
 
 
-def _remote(url: str, model: str, api_key: str = "") -> Answer:
+def _remote(url: str, model: str, api_key: str) -> Answer:
     from homeroom.models.endpoint import Endpoint, ask_all
 
-    endpoint = Endpoint(url, model or "default", api_key=api_key or os.environ.get("HOMEROOM_API_KEY", ""))
+    endpoint = Endpoint(url, model or "default", api_key=api_key)
 
     def answer(conversations: list[tuple[Message, ...]], *, max_tokens: int) -> list[str]:
         requests = [Request(messages=tuple(c), max_tokens=max_tokens) for c in conversations]
