@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from homeroom.core.errors import ContentError
 from homeroom.core.files import hash_file, read_jsonl
 from homeroom.core.types import Rejected, Sample, content_id
 from homeroom.generate.sifted import Item
@@ -57,11 +58,14 @@ def read_decisions(course: Path) -> dict[str, Decision]:
     """Return the decision that counts for each sample; `{}` where none was made.
 
     Raises:
-        ContentError: the file has lines that are no decisions.
+        ContentError: the file has lines that are no decisions, or that accept or mend a sample and do not hold it.
     """
     path = course / FILE
     found: dict[str, Decision] = {}
-    for decision in read_jsonl(path, Decision) if path.is_file() else ():
+    for number, decision in enumerate(read_jsonl(path, Decision) if path.is_file() else (), 1):
+        if decision.what in ("accept", "edit") and decision.sample is None:
+            hint = "Give the sample as it is to be learned, or remove the line."
+            raise ContentError(f"decision {number} ({decision.what}) holds no sample", where=str(path), hint=hint)
         found.pop(decision.key, None)
         if decision.what != "undo":
             found[decision.key] = decision
@@ -77,7 +81,7 @@ def hash_decisions(course: Path) -> dict[str, str]:
 def decided(items: Iterable[Item], decisions: dict[str, Decision], *, leaves: Iterable[str]) -> Iterator[Item]:
     """Yield samples and rejected ones as people decided; decisions about leaves that are gone are passed over.
 
-    What people threw out comes last.
+    What people threw out comes last, and with it whatever asks what an accepted or mended sample asks.
     """
     known, used, thrown = set(leaves), set[str](), list[Rejected]()
     taken = {key for key, d in decisions.items() if d.what != "reject"}
@@ -92,7 +96,10 @@ def decided(items: Iterable[Item], decisions: dict[str, Decision], *, leaves: It
         elif decision.what == "reject":
             reason = decision.reason or "a person said no"
             thrown.append(Rejected(sample=item, check="person", reason=reason))
-        elif decision.key not in used and decision.sample is not None:
+        elif decision.key in used or decision.sample is None:
+            reason = "asks the same as a sample that a person accepted or mended"
+            thrown.append(Rejected(sample=item, check="person", reason=reason))
+        else:
             used.add(decision.key)
             yield decision.sample
     for key, decision in decisions.items():
