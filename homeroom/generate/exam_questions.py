@@ -69,12 +69,15 @@ def read_exam(
     duplicate, whose = duplicates(), attributing(all_facts, subjects=(), embed=embed)
     wording = checks.decontamination(written)
     out: list[Question] = []
+    asked: set[str] = set()  # facts
     for (group, _), reply in zip(asks, replies, strict=True):
         for line in told_lines(reply):
             match = _LINE.match(line)
             if not match or not 1 <= int(match[1]) <= len(group) or not missing:
                 continue
             fact, text = group[int(match[1]) - 1], match[2].strip()
+            if fact.id in asked:
+                continue
             fault = (
                 checks.form_fault(text)
                 or checks.number_fault(text, fact.statement)
@@ -85,6 +88,7 @@ def read_exam(
                 or _says_the_key(text, key_detail(fact.statement))
             )
             if not fault:
+                asked.add(fact.id)
                 out.append(_question(text, fact, _split(fact, missing, config)))
     return out
 

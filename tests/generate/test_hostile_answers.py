@@ -59,4 +59,8 @@ def test_lines_with_runs_of_spaces_say_the_same():
     assert question.messages[0].content == "When does the office open?"
     made = exam(reply(" 1 )  From when on is the harbour's office open?  |  7:30  \n2.|x\n1. Who?|"))
     assert [q.question for q in made] == ["From when on is the harbour's office open?"]
+    twice = exam(
+        reply("1. From when on is the harbour's office open? | 7:30\n1. At what time is the harbour let in? | 7:30")
+    )
+    assert [q.question for q in twice] == ["From when on is the harbour's office open?"]  # one a fact
     assert lines_of(reply(' Task 1 :  "do  it" \n\n-   and this\nnot this')) == ["do it", "and this"]
