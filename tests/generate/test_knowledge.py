@@ -1,5 +1,6 @@
 """The knowledge recipe: even coverage, answers that are the fact, and every rejected sample with its reason."""
 
+import dataclasses
 import re
 from collections import Counter
 
@@ -27,6 +28,12 @@ CHUNK = Chunk(
     end=len(TEXT),
 )  # fmt: skip
 FACTS = weigh(read_facts(CHUNK, None), [])
+SAME = (  # details of one kind, so that one can stand for another
+    "Water damage must be reported within five days. Storm damage must be reported within nine days. "
+    "Theft must be reported within two days. Fire damage must be reported within seven days. "
+    "Boat claims are made on a purple form. Car claims are made on a green form. Bike claims are made on a red form."
+)
+ALIKE = dataclasses.replace(CHUNK, text=SAME, end=len(SAME))
 
 
 class Teacher:
@@ -45,9 +52,9 @@ class Teacher:
         return [*replies, *[None] * (len(requests) - len(now))]
 
 
-def made(config: Samples, exam=(), teacher=None):
-    ask = teacher or Teacher()
-    items = knowledge_samples(FACTS, [CHUNK], ask, config=config, all_facts=FACTS, exam=exam, teacher="scripted")
+def made(config: Samples, exam=(), teacher=None, chunk=CHUNK):
+    ask, facts = teacher or Teacher(), weigh(read_facts(chunk, None), [])
+    items = knowledge_samples(facts, [chunk], ask, config=config, all_facts=facts, exam=exam, teacher="scripted")
     return sifted(items)
 
 
@@ -116,14 +123,18 @@ def test_an_exam_that_asks_as_a_drill_does_keeps_that_drill_out():
 
 
 def test_a_wrong_twin_differs_from_the_fact_and_has_the_same_unit():
-    pairs = [s for s in made(Samples(manners=1)).samples if s.kind == "yes_no" and s.messages[1].content[:2] == "No"]
+    samples = made(Samples(manners=1), chunk=ALIKE).samples
+    pairs = [s for s in samples if s.kind == "yes_no" and s.messages[1].content[:2] == "No"]
+    assert pairs
     for sample in pairs:
         asked, told = sample.messages[0].content, sample.messages[1].content
         assert told[len("No. ") :] not in asked
+        assert ("days" in asked) == ("days" in told)
 
 
 def test_a_choice_has_the_right_detail_once_among_like_ones():
-    rows = [s for s in made(Samples(manners=1)).samples if s.kind == "choice"]
+    rows = [s for s in made(Samples(manners=1), chunk=ALIKE).samples if s.kind == "choice"]
+    assert rows
     for sample in rows:
         listed = sample.messages[0].content.split("\n\n")[1].splitlines()
         assert listed.count(sample.messages[1].content) == 1
