@@ -219,7 +219,7 @@ class Recipe:
 
 
 _MOST = 1e12
-_SHARES = ("keep", "retention_floor", "max_forgetting")  # and all that end in "_share"
+_SHARES = ("keep", "retention_floor", "max_forgetting", "word_dropout")  # and all that end in "_share"
 _FROM_ONE = frozenset(
     "in_flight context_tokens max_words rounds manners step_tokens lora_rank checkpoints_kept max_tokens tokens".split()  # noqa: SIM905
 )
@@ -305,7 +305,7 @@ def _out_of_range(settings: Any, path: str) -> Iterator[str]:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             low = -_MOST if name == "seed" else 1 if name in _FROM_ONE else 0
             high = 1 if name in _SHARES or name.endswith("_share") or name == "blend" else _MOST
-            below = name == "replay_share"  # what is read must not be all replay
+            below = name in ("replay_share", "word_dropout")  # not all of what is read
             if not low <= value <= high or (name in _ABOVE_ZERO and not value) or (below and value == high):
                 least = f"above {low}" if name in _ABOVE_ZERO else f"from {low:g}"
                 yield f"{path}{name} is {str(value)[:20]}, not {least} {'to below' if below else 'to'} {high:g}"

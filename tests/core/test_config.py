@@ -38,6 +38,7 @@ def test_the_examples_and_presets_are_in_range(course: str, tmp_path: Path):
         ("train.keep=nan", "train.keep is nan, not from 0 to 1"),
         ("train.keep=1.5", "train.keep is 1.5, not from 0 to 1"),
         ("train.phases.0.replay_share=1.0", "replay_share is 1.0, not from 0 to below 1"),
+        ("train.phases.0.word_dropout=1", "word_dropout is 1.0, not from 0 to below 1"),
         ("train.phases.0.lr=0", "train.phases.0.lr is 0.0, not above 0"),
         ("train.phases.0.lr=.inf", "train.phases.0.lr is inf"),
         ("train.phases.0.lr=1" + "0" * 400, "lr must be float"),
