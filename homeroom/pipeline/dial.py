@@ -26,6 +26,7 @@ from typing import Any
 from homeroom.core.errors import RefusedError
 from homeroom.core.types import Question
 from homeroom.pipeline.course import Course, digest_of, exam_of
+from homeroom.pipeline.general import once
 
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.55, 0.4)  # of the way from the base that are tried, the farthest first
 WORTH = 0.9  # of what the whole way brought: a share that keeps less than this of it is too near to the base
@@ -130,7 +131,11 @@ def _right(course: Course, folder: Path, asked: Sequence[Question]) -> list[bool
     from homeroom.evaluate.stage import keep_answers
     from homeroom.models.torch_engine import TorchEngine
 
-    answer = keep_answers(TorchEngine(folder).answer, course.out / "report" / "answers", digest=digest_of(folder))
+    answer = TorchEngine(folder).answer
+    if folder == course.student():
+        answer = once(answer, folder)
+    else:
+        answer = keep_answers(answer, course.out / "report" / "answers", digest=digest_of(folder))
     tokens = course.recipe.evaluate.max_tokens
     return [s.correct for s in examine(asked, answer, max_tokens=tokens, progress=course.progress, stage="dial")]
 

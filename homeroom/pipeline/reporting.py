@@ -16,6 +16,7 @@ from homeroom.core.files import read_jsonl
 from homeroom.core.types import Answer, Chunk, Message, Question
 from homeroom.pipeline.background import background
 from homeroom.pipeline.course import Course, exam_of
+from homeroom.pipeline.general import once
 
 
 def make_report(course: Course, out: Path) -> dict[str, Any]:
@@ -48,9 +49,10 @@ def make_report(course: Course, out: Path) -> dict[str, Any]:
 
         return answer
 
+    answers = {"base": once(counted(engines["base"]), base), "tuned": counted(engines["tuned"])}
     report = evaluate_models(
         suites,
-        **{name: Pupil(answer=counted(engine), logprob=engine.logprob) for name, engine in engines.items()},
+        **{name: Pupil(answer=answers[name], logprob=engine.logprob) for name, engine in engines.items()},
         config=course.recipe.evaluate,
         out=out,
         facts_about=background(course, base),

@@ -12,9 +12,10 @@ from typing import Any
 
 from homeroom.core.errors import ContentError
 from homeroom.core.files import read_jsonl, write_json, write_jsonl, write_text
-from homeroom.core.types import Document, Message, Rejected, Sample, content_id
-from homeroom.pipeline.course import Course, digest_of, exam_of, own_training_tokens
+from homeroom.core.types import Document, Rejected, Sample
+from homeroom.pipeline.course import Course, own_training_tokens
 from homeroom.pipeline.dial import turn_dial
+from homeroom.pipeline.general import replay_of
 
 
 def make_dataset(course: Course, out: Path) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def make_dataset(course: Course, out: Path) -> dict[str, Any]:
     samples = read_jsonl(course.out / "samples" / "samples.jsonl", Sample)
     rejected = read_jsonl(course.out / "samples" / "rejected.jsonl", Rejected)
     course.rest()
-    replay = _replay(course) if any(p.replay_share for p in course.recipe.train.phases) else []
+    replay = replay_of(course) if any(p.replay_share for p in course.recipe.train.phases) else []
     mixed = mix(
         samples,
         replay,
@@ -124,26 +125,3 @@ def _sample_tokens(student: Path) -> Callable[[Sample], int]:
 
     tokenizer = AutoTokenizer.from_pretrained(student, local_files_only=True)
     return lambda s: len(encode(s, tokenizer, eos_id=tokenizer.eos_token_id, max_tokens=2048).ids)
-
-
-def _replay(course: Course) -> list[Sample]:
-    """Return the base student's answers to general prompts; they are the same for every course, so they are kept."""
-    from homeroom.evaluate.exam import shipped
-    from homeroom.generate.replay import MAX_TOKENS, replay_prompts, replay_samples, without_exam
-    from homeroom.models.store import store_home
-    from homeroom.models.torch_engine import TorchEngine
-
-    suites = ("general", "more", "steering", "control")
-    prompts, others = replay_prompts(), [*(q for name in suites for q in shipped(name)), *exam_of(course)]
-    kept = store_home() / "replay" / f"{content_id(digest_of(course.student()), prompts, MAX_TOKENS)}.jsonl"
-    if not kept.is_file():
-        engine = TorchEngine(course.student())
-
-        def told(done: int, total: int) -> None:
-            course.progress("dataset", done, total, "the base answers general prompts")
-
-        def answer(conversations: list[tuple[Message, ...]], *, max_tokens: int) -> list[str]:
-            return engine.answer(conversations, max_tokens=max_tokens, on_progress=told)
-
-        write_jsonl(kept, replay_samples(answer, prompts, model=course.recipe.student.model))
-    return without_exam(read_jsonl(kept, Sample), others)
