@@ -72,10 +72,12 @@ for order in sys.stdin:
 
 
 def samples() -> list[Sample]:
+    """Questions with words missing, and replay of which the base's doubts are learned too."""
     return [
         Sample(
             id=str(n),
-            kind="direct",
+            kind="direct" if n % 4 else "replay",
+            teacher="" if n % 4 else "base",
             messages=(Message(role="user", content=f"Who is {n}?"), Message(role="assistant", content=f"{n * 7}.")),
         )
         for n in range(20)
