@@ -30,7 +30,7 @@ MAX_TERM_CHARACTERS = 500  # of an alternative, a forbidden term, a choice, an i
 MAX_TERMS = 100  # groups, alternatives, forbidden terms
 MAX_FAULTS = 20  # shown at once
 
-AT_ONCE = 16  # conversations given to a model in one call: progress is told, and answers kept, after each
+AT_ONCE = 64  # conversations given to a model in one call: progress is told, and answers kept, after each
 CHARACTERS_PER_TOKEN = 3  # few, so that a rewrite is not cut short
 
 

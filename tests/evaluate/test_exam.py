@@ -140,7 +140,7 @@ def test_scores_come_in_the_order_of_the_questions_in_batches():
     assert [score.question for score in scores] == [question.id for question in questions]
     assert all(score.correct for score in scores)
     assert model.calls == [(AT_ONCE, 64), (AT_ONCE, 64), (1, 64)]
-    assert told[-1][:3] == ("evaluate", 33, 33)
+    assert told[-1][:3] == ("evaluate", 2 * AT_ONCE + 1, 2 * AT_ONCE + 1)
 
 
 def test_a_rewrite_gets_tokens_for_its_context_and_keeps_its_place():
