@@ -3,8 +3,8 @@
     base, out/trained -> share of the way -> out/model        or: the base stays in use, exit code 5
 
 The weights of base and student, mixed, forget less than the student and know nearly all that it knows; how much of
-each differs from course to course. Over six students the last tenth of the way brought 3 points of the exam for 6 of
-the old abilities (dev/LOG.md), and the some 170 questions that are asked here are too few to tell for one. So the
+each differs from course to course. The last tenth of the way brought six students of one course 3 points of its exam
+for 6 of the old abilities (dev/LOG.md); the 170 questions that are asked here are too few to tell that of one. So the
 student is asked from nine tenths of the way on, until it keeps
 `train.keep` of what the base knew, or has lost more than a tenth of what it learned. What it learned is the exam's
 quiz and dev questions, which may steer; what it forgot is a suite of its own for that (retention/steering.jsonl), so

@@ -107,12 +107,18 @@ def test_row_70_and_74_a_trial_names_only_what_the_server_knows_and_ends_with_th
     assert ann.fill(f"{here}/trial").status_code == 400
 
 
-def test_what_was_tried_is_removed_once_it_was_decided_and_its_job_has_ended(browser, desk):
-    ann, here = browser("Ann"), handed_in(browser("Ben")).url.path
+def being_tried(ann, here, desk):
+    """Ask for a trial, and return its lease and the folder that its worker has begun."""
     ann.fill(f"{here}/trial")
     lease = desk.queue.claim(identity(), ["trial"])
     folder = Path(lease.job.spec["folder"])
     folder.mkdir(parents=True)
+    return lease, folder
+
+
+def test_what_was_tried_is_removed_once_it_was_decided_and_its_job_has_ended(browser, desk):
+    ann, here = browser("Ann"), handed_in(browser("Ben")).url.path
+    lease, folder = being_tried(ann, here, desk)
     ann.fill(f"{here}/reject", note="We have it already.")
     assert folder.is_dir(), "the job is at work there"
     assert desk.queue.renew(lease) is True
@@ -123,10 +129,7 @@ def test_what_was_tried_is_removed_once_it_was_decided_and_its_job_has_ended(bro
 
 def test_what_is_tried_of_a_contribution_that_waits_is_kept(browser, desk):
     ann, here = browser("Ann"), handed_in(browser("Ben")).url.path
-    ann.fill(f"{here}/trial")
-    lease = desk.queue.claim(identity(), ["trial"])
-    folder = Path(lease.job.spec["folder"])
-    folder.mkdir(parents=True)
+    lease, folder = being_tried(ann, here, desk)
     desk.queue.finish(lease, "cancelled")
     sweep(desk)
     assert folder.is_dir(), "it goes on from there"
