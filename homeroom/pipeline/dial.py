@@ -3,10 +3,10 @@
     base, out/trained -> share of the way -> out/model        or: the base stays in use, exit code 5
 
 The weights of base and student, mixed, forget less than the student and know nearly all that it knows; how much of
-each differs from course to course. The last tenth of the way brought six students of one course 3 points of its exam
-for 6 of the old abilities (dev/LOG.md); the 170 questions that are asked here are too few to tell that of one. So the
-student is asked from nine tenths of the way on, until it keeps
-`train.keep` of what the base knew, or has lost more than a tenth of what it learned. What it learned is the exam's
+each differs from course to course. The last tenth of the way brought students of one course 3 points of its exam for
+6 of the old abilities (six and five of them, dev/LOG.md); the 170 questions that are asked here are too few to tell
+that of one. So the student is asked from nine tenths of the way on, until it keeps `train.keep` of what the base knew,
+or has lost more than a tenth of what it learned. What it learned is the exam's
 quiz and dev questions, which may steer; what it forgot is a suite of its own for that (retention/steering.jsonl), so
 that the suites in the report say, unsteered, what was lost.
 
@@ -97,7 +97,8 @@ def find_share(look: Callable[[float], Look], *, keep: float, most: float) -> tu
 
     Args:
         look: Asks the student at a share of the way.
-        keep: Share of the base's knowledge that is aimed at; as soon as it is reached, no nearer share is tried.
+        keep: Share of the base's knowledge that is aimed at; as soon as it is reached, no nearer share is tried. 0 for
+            the student as training left it, if `most` allows that.
         most: Share of it that may be lost at most, whatever is unlearned for that.
 
     Returns:
@@ -105,7 +106,7 @@ def find_share(look: Callable[[float], Look], *, keep: float, most: float) -> tu
     """
     looks: list[Look] = []
     aim = round(min(most, 1 - keep), 6)
-    for share in SHARES:
+    for share in SHARES if keep else (1.0, *SHARES):
         now = look(share)
         looks.append(now)
         before = looks[-2] if len(looks) > 1 else None

@@ -61,7 +61,7 @@ MAKE = {
     "report": reporting.make_report,
 }
 # What the code makes of the same inputs and settings: raised when it makes something else, and the stage is made anew.
-CODE = {"documents": 1, "facts": 2, "exam": 1, "samples": 1, "dataset": 1, "train": 1, "report": 1}
+CODE = {"documents": 1, "facts": 3, "exam": 1, "samples": 1, "dataset": 1, "train": 1, "report": 2}
 PROMPTS = {"facts": ("knowledge",), "exam": ("knowledge",), "samples": ("knowledge", "skill")}
 MIN_FREE_GIB = 4.0  # a run with the embedded models writes about 3
 
@@ -154,12 +154,13 @@ def made_from(course: Course, stage: str) -> tuple[dict[str, str], dict[str, Any
 def _settings(recipe: Recipe, stage: str) -> dict[str, Any]:
     teacher = {"teacher": {"model": recipe.teacher.model, "url": recipe.teacher.url}}
     student, tokens = {"student": recipe.student.model}, {"training_tokens": own_training_tokens(recipe)}
+    replay = {"replay": any(phase.replay_share for phase in recipe.train.phases)}
     return {
         "documents": dataclasses.asdict(recipe.documents),
         "facts": {**teacher, "teacher_tokens": recipe.samples.teacher_tokens},
         "exam": {**dataclasses.asdict(recipe.exam), **teacher},
         "samples": {**dataclasses.asdict(recipe.samples), **tokens, **teacher, **student},  # the base answers the quiz
-        "dataset": {**dataclasses.asdict(recipe.dataset), **tokens, **student},  # and gives the replay
+        "dataset": {**dataclasses.asdict(recipe.dataset), **tokens, **replay, **student},  # and gives the replay
         "train": {**dataclasses.asdict(recipe.train.decisive()), **student, **_gate(recipe)},
         "report": {**dataclasses.asdict(recipe.evaluate), **_judge(recipe)},
     }[stage]
@@ -169,7 +170,7 @@ def _inputs(course: Course, stage: str) -> dict[str, str]:
     from homeroom.documents.read import hash_sources
 
     inputs = {name: _hash_of(course, name) for name in TAKES[stage]}
-    if stage in ("documents", "exam", "samples"):
+    if stage in ("documents", "facts", "exam", "samples"):  # the seeds weigh the facts
         inputs["taxonomy"] = hash_value(list(course.leaves))
     if stage == "documents":
         inputs["files"] = hash_sources(course.leaves, course.folder)

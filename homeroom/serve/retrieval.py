@@ -4,8 +4,8 @@
 
 The encoder finds "stolen" for "theft"; without one, words alone decide. Adding the words' scores to the encoder's made
 both shipped examples worse (`dev/LOG.md`), so words only choose what the encoder looks at where a course is large. A
-small student reads little, so it gets the best sentences, not pages. Every sentence keeps its leaf, document and
-bytes, so that an answer can be followed to the words it rests on.
+small student is misled by what is beside the point, so it gets the best sentence or two, not pages. Every sentence
+keeps its leaf, document and bytes, so that an answer can be followed to the words it rests on.
 
 Source: Robertson & Zaragoza 2009 (BM25).
 """
@@ -32,7 +32,7 @@ Embed = Callable[[Sequence[str]], "np.ndarray"]
 NUM_CHUNKS = 20  # by words, whose sentences are looked at
 EMBEDDED_AT_ONCE = 3000  # sentences of a course that are given to the encoder once; of larger ones, the chunks found
 K1, B = 1.2, 0.75  # of BM25, as usual
-TEXT_WORDS = 90  # of the text that is put before a question
+TEXT_WORDS = 20  # of the text that is put before a question: more confuse students of 135M and 1.5B (dev/LOG.md)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

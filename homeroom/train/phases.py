@@ -1,8 +1,9 @@
 """The phases of a recipe in a row: each begins with the student that the one before made.
 
-    out/<phase>/ config.json metrics.jsonl record.json    ->    model_out/ (Hugging Face folder)
+    out/<phase>/ config.json metrics.jsonl made.json record.json    ->    model_out/ (Hugging Face folder)
 
-A finished phase has a record and is skipped next time; the last thing a phase does is to write it.
+A finished phase has a record and is skipped next time, if what it made still lies there: phases of another list write to
+the same place. The last thing a phase does is to write its record.
 """
 
 from __future__ import annotations
@@ -15,12 +16,22 @@ from pathlib import Path
 import homeroom
 from homeroom.core.config import Phase, Train
 from homeroom.core.errors import ContentError, UsageError
-from homeroom.core.files import Record, from_json, hash_value, read_record, why_stale, write_json, write_record
+from homeroom.core.files import (
+    Record,
+    from_json,
+    hash_value,
+    read_json,
+    read_record,
+    why_stale,
+    write_json,
+    write_record,
+)
 from homeroom.core.types import Progress, Sample, no_progress
 from homeroom.train.loop import TrainResult, hash_student, train
 
 FORMAT = 1
 KIND = "run"
+MADE = "made.json"  # the digest of the student that a phase made
 
 
 def samples_for(phase: Phase, samples: Sequence[Sample]) -> list[Sample]:
@@ -75,7 +86,7 @@ def train_phases(
         folder, is_last = out / phase.name, phase is config.phases[-1]
         made = model_out if is_last else folder / "final"
         wanted = _record(phase, config, student, samples_by_phase[phase.name])
-        if why_stale(folder, wanted) == "" and (made / "config.json").is_file():
+        if why_stale(folder, wanted) == "" and _is_of(folder, made):
             results.append(from_json(TrainResult, read_record(folder).summary))
         else:
             results.append(_run(phase, config, student, samples_by_phase[phase.name], folder, made, wanted, progress))
@@ -99,10 +110,18 @@ def _run(
     result = train(student, samples, phase=phase, seed=config.seed, dtype=config.dtype, out=folder, progress=progress)
     if made != folder / "final":
         replace_folder(folder / "final", made)
+    write_json(folder / MADE, {"student": hash_student(made)})
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     summary = dataclasses.asdict(result)
     write_record(folder, dataclasses.replace(wanted, seconds=result.seconds, summary=summary))
     return result
+
+
+def _is_of(folder: Path, made: Path) -> bool:
+    """Tell whether a student is what the phase of this folder made: another list of phases writes to the same place."""
+    if not ((folder / MADE).is_file() and (made / "config.json").is_file()):
+        return False
+    return read_json(folder / MADE) == {"student": hash_student(made)}
 
 
 def _record(phase: Phase, config: Train, student: Path, samples: Sequence[Sample]) -> Record:

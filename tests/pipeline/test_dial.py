@@ -101,9 +101,15 @@ def test_the_gate_goes_on_whatever_is_unlearned_and_refuses_at_the_end(models, t
 def test_without_questions_that_may_steer_or_a_wish_the_student_stays_as_it_is(models, tmp_path, monkeypatch):
     asked = scripted(monkeypatch, models[0], lost_per_way=1.0)
     assert turned(course_of(models[0], keep=0.0), models, tmp_path) == (None, 1.0)
-    monkeypatch.setattr(dials, "exam_of", lambda course: [])
-    assert turned(course_of(models[0]), models, tmp_path) == (None, 1.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(dials, "exam_of", lambda course: [])
+        assert turned(course_of(models[0]), models, tmp_path) == (None, 1.0)
     assert not asked
+
+
+def test_a_gate_alone_leaves_the_student_as_training_left_it_where_that_is_below_it(models, tmp_path, monkeypatch):
+    scripted(monkeypatch, models[0], lost_per_way=0.1)
+    assert turned(course_of(models[0], keep=0.0, max_forgetting=0.2), models, tmp_path) == (1.0, 1.0)
 
 
 def test_weights_of_another_shape_are_refused(models, tmp_path):

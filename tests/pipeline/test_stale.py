@@ -35,6 +35,7 @@ def stale_after(folder: Path, *options: str, change: Callable[[], object] = lamb
         ("teacher.in_flight=2", []),
         ("judge.model=another", ["report"]),
         ("evaluate.max_tokens=80", ["report"]),
+        ("train.phases.0.replay_share=0", ["samples", "dataset", "train"]),
     ],
 )
 def test_a_setting_makes_the_stages_stale_that_use_it(folder: Path, option: str, stages: list[str]):
@@ -46,6 +47,7 @@ def test_a_change_of_the_taxonomy_reaches_the_exam_which_no_seed_may_have(folder
     text = qna.read_text(encoding="utf-8").replace("Part 0, point 1?", "Who repairs them?")
     assert stale_after(folder, change=lambda: qna.write_text(text, encoding="utf-8")) == [
         "documents",
+        "facts",
         "exam",
         "samples",
     ]
@@ -61,7 +63,7 @@ def test_a_file_beside_a_leaf_makes_stale_what_tells_of_it(folder: Path, name: s
 
 def test_a_correction_is_in_the_report_once_it_is_accepted(folder: Path):
     given = correct(folder, "How much does a lost paddle cost me?", "35 crowns.", wrong="Nothing.").contribution
-    assert stale_after(folder, change=lambda: accept(folder, given.id)) == ["documents", "exam", "samples", "report"]
+    assert stale_after(folder, change=lambda: accept(folder, given.id)) == ["documents", "facts", "exam", "samples", "report"]
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,19 @@ def test_phases_follow_each_other_are_recorded_and_skipped_when_up_to_date(tiny,
         train_phases(tiny, data, config=Train(phases=(short, short)), **where)
 
 
+def test_another_list_of_phases_and_back_gives_the_first_ones_student_again(tiny, tmp_path):
+    where = {"out": tmp_path / "runs", "model_out": tmp_path / "model"}
+
+    def made(name: str) -> dict[str, torch.Tensor]:
+        phase = dataclasses.replace(QUICK, name=name, tokens=1000, lr=1e-2 if name == "flat" else 1e-3)
+        train_phases(tiny, {name: facts(5)}, config=Train(phases=(phase,), dtype="float32"), **where)
+        return weights(tmp_path / "model")
+
+    first, other, again = (made(name) for name in ("flat", "smoke", "flat"))
+    assert any(not torch.equal(first[k], other[k]) for k in first)
+    assert all(torch.equal(first[k], again[k]) for k in first)
+
+
 def test_lora_learns_and_is_merged_into_a_plain_model(tiny, tmp_path):
     phase = dataclasses.replace(QUICK, method="lora", lora_rank=8, tokens=12_000, lr=1e-2)
     result = train(tiny, facts(), phase=phase, seed=0, dtype="bfloat16", out=tmp_path)
