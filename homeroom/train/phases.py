@@ -2,8 +2,8 @@
 
     out/<phase>/ config.json metrics.jsonl made.json record.json    ->    model_out/ (Hugging Face folder)
 
-A finished phase has a record and is skipped next time, if what it made still lies there: phases of another list write to
-the same place. The last thing a phase does is to write its record.
+A finished phase has a record and is skipped next time, if what it made still lies there: phases of another list write
+to the same place. The last thing a phase does is to write its record.
 """
 
 from __future__ import annotations

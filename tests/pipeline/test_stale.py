@@ -63,7 +63,13 @@ def test_a_file_beside_a_leaf_makes_stale_what_tells_of_it(folder: Path, name: s
 
 def test_a_correction_is_in_the_report_once_it_is_accepted(folder: Path):
     given = correct(folder, "How much does a lost paddle cost me?", "35 crowns.", wrong="Nothing.").contribution
-    assert stale_after(folder, change=lambda: accept(folder, given.id)) == ["documents", "facts", "exam", "samples", "report"]
+    assert stale_after(folder, change=lambda: accept(folder, given.id)) == [
+        "documents",
+        "facts",
+        "exam",
+        "samples",
+        "report",
+    ]
 
 
 @pytest.mark.parametrize(
