@@ -62,10 +62,12 @@ def _tasks(name: str, tasks: str, *, include: Path | None, limit: int | None, as
 
 def _course(folder: Path) -> dict[str, Any]:
     from homeroom.pipeline.course import open_course, read_report, student_folder
+    from homeroom.pipeline.made import as_made
     from homeroom.pipeline.run import run as run_course
 
     course = open_course(folder)
     student_folder(str(folder))  # there must be one
+    course.recipe = as_made(folder, course.recipe)
     course.progress, course.say = show_progress, say
     run_course(course, only=True)
     return read_report(folder)

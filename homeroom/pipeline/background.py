@@ -11,14 +11,14 @@ import platform
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import homeroom
-from homeroom.core.config import Recipe
+from homeroom.core.config import Phase, Recipe
 from homeroom.core.files import hash_file, read_jsonl, read_record, to_json
 from homeroom.core.types import Document, Rejected, Sample
 from homeroom.pipeline.course import Course, digest_of, facts_of, in_words, summary_of
@@ -111,19 +111,18 @@ def _sources(course: Course) -> list[dict[str, Any]]:
 def _settings(recipe: Recipe) -> list[dict[str, Any]]:
     """Return how each phase trained, in words."""
     return [
-        {"phase": phase.name, "method": phase.method, "told": phase_in_words(dataclasses.asdict(phase))}
-        for phase in recipe.train.phases
+        {"phase": phase.name, "method": phase.method, "told": phase_in_words(phase)} for phase in recipe.train.phases
     ]
 
 
-def phase_in_words(phase: Mapping[str, Any]) -> str:
-    """Return how a phase trained, as a record or a recipe has it.
+def phase_in_words(phase: Phase) -> str:
+    """Return how a phase trained.
 
     Example:
-        >>> phase_in_words({"method": "lora", "lr": 0.0003, "tokens": 1200000, "epochs": 5.0})
-        'lr 0.0003, tokens 1,200,000, epochs 5'
+        >>> phase_in_words(Phase(lr=0.0003, tokens=1200000, epochs=5.0)).split(", ")[:2]
+        ['lr 0.0003', 'tokens 1,200,000']
     """
-    known = [(name, phase[name]) for name in NUMBERS if name in phase]
+    known = [(name, getattr(phase, name)) for name in NUMBERS]
     return ", ".join(f"{name} {value:{',' if isinstance(value, int) else 'g'}}" for name, value in known)
 
 

@@ -17,6 +17,7 @@ from homeroom.core.errors import ContentError, MachineError, UsageError
 from homeroom.core.files import hash_file, hash_value, read_json, read_jsonl, read_record
 from homeroom.core.types import Answer, Leaf, Message, Progress, Question, Reply, Request, Sample, no_progress
 from homeroom.models.dialect import Abilities
+from homeroom.pipeline.made import as_made
 from homeroom.pipeline.spent import Meter
 
 LOCAL_SLOTS = 1  # on a CPU: measured, one request at a time reads a shared prefix once and decodes as fast as four
@@ -293,7 +294,7 @@ def student_folder(name: str) -> Path:
 
 
 def base_of(name: str) -> Path:
-    """Return the folder of the student that a course began with.
+    """Return the folder of the student that a course's training began with, or would begin with today.
 
     Raises:
         UsageError: `name` is no course.
@@ -301,7 +302,7 @@ def base_of(name: str) -> Path:
     folder = Path(name)
     if not (folder / "out").is_dir():
         raise UsageError("only a course has a base to compare with", where=name)
-    return fetch_student(recipe_of(folder).student.model)
+    return fetch_student(as_made(folder, recipe_of(folder)).student.model)
 
 
 def open_judge(recipe: Recipe) -> Any:

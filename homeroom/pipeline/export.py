@@ -9,6 +9,7 @@ from homeroom.core.config import read_recipe
 from homeroom.core.files import read_json, read_record
 from homeroom.pipeline.background import phase_in_words
 from homeroom.pipeline.course import facts_of, student_folder
+from homeroom.pipeline.made import as_made
 
 
 def export_student(name: str, out: Path | None = None, *, kind: str, weights: str = "f16") -> Path:
@@ -39,23 +40,12 @@ def export_student(name: str, out: Path | None = None, *, kind: str, weights: st
 
 
 def _trained(course: Path) -> dict[str, Any]:
-    """Return what the records say of how a course's student was made; of the recipe only what none of them says.
-
-    Options and a budget are settings too, and no recipe has them.
-    """
-    recipe = read_recipe(course)
-    train, samples = (read_record(course / "out" / stage) for stage in ("train", "samples"))
-    made: dict[str, Any] = train.config if train else {}
-    dial = train.summary.get("dial") if train else None
-    settings = {f"phase {p['name']}": f"method {p['method']}, {phase_in_words(p)}" for p in made.get("phases", ())}
-    settings |= {"way from the base": f"{dial:.0%}"} if dial is not None else {}
-    settings |= {"seed": made["seed"]} if "seed" in made else {}
-    teacher = (samples.config if samples else {}).get("teacher") or {}
-    return {
-        "student": made.get("student") or recipe.student.model,
-        "teacher": teacher.get("model") or recipe.teacher.model,
-        "settings": settings,
-    }
+    """Return how a course's student was made."""
+    recipe, record = as_made(course, read_recipe(course)), read_record(course / "out" / "train")
+    phases = {f"phase {p.name}": f"method {p.method}, {phase_in_words(p)}" for p in recipe.train.phases}
+    way = {"way from the base": f"{record.summary['dial']:.0%}"} if record and "dial" in record.summary else {}
+    settings = {**phases, **way, "seed": recipe.train.seed}
+    return {"student": recipe.student.model, "teacher": recipe.teacher.model, "settings": settings}
 
 
 def _card(course: Path, trained: dict[str, Any], title: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable
 from importlib import resources
@@ -62,6 +63,13 @@ MAKE = {
 }
 # What the code makes of the same inputs and settings: raised when it makes something else, and the stage is made anew.
 CODE = {"documents": 1, "facts": 3, "exam": 1, "samples": 1, "dataset": 1, "train": 1, "report": 2}
+USES = {  # and of the models
+    "facts": ("teacher",),
+    "exam": ("teacher",),
+    "samples": ("teacher", "student"),
+    "dataset": ("student",),
+    "train": ("student",),
+}
 PROMPTS = {"facts": ("knowledge",), "exam": ("knowledge",), "samples": ("knowledge", "skill")}
 MIN_FREE_GIB = 4.0  # a run with the embedded models writes about 3
 
@@ -187,7 +195,21 @@ def _inputs(course: Course, stage: str) -> dict[str, str]:
         corrected = reporting.accepted_corrections(course)
         inputs |= _hash_beside(course, "attribution.txt") | _hash_beside(course, "rubric.md")
         inputs |= {"corrections": hash_value(corrected)} if corrected else {}
-    return inputs
+    return inputs | _hash_models(course.recipe, stage)
+
+
+def _hash_models(recipe: Recipe, stage: str) -> dict[str, str]:
+    """Return the digests of the models that a stage uses and the recipe names by their place: others may lie there."""
+    places = {"teacher": "" if recipe.teacher.url else recipe.teacher.model, "student": recipe.student.model}
+    used = {who: Path(places[who]).expanduser() for who in USES.get(stage, ()) if places[who]}
+    files = {who: [path] if path.is_file() else sorted(path.glob("*.*")) for who, path in used.items()}
+    stamps = {who: tuple((f, f.stat().st_size, f.stat().st_mtime_ns) for f in found) for who, found in files.items()}
+    return {who: _hash_files(stamp) for who, stamp in stamps.items() if stamp}
+
+
+@functools.cache  # a model is asked for by several stages
+def _hash_files(stamp: tuple[tuple[Path, int, int], ...]) -> str:
+    return hash_value([[path.name, hash_file(path)] for path, *_ in stamp if path.is_file()])
 
 
 def _hash_beside(course: Course, name: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import otter_course
 import pytest
@@ -17,9 +18,10 @@ from tiny_student import make_tiny_student
 from homeroom.core.errors import ContentError, RefusedError, UsageError
 from homeroom.core.files import read_json, read_jsonl, read_record, write_json, write_record
 from homeroom.pipeline import run as running
-from homeroom.pipeline.course import digest_of, open_course, read_report
+from homeroom.pipeline.course import base_of, digest_of, open_course, read_report
 from homeroom.pipeline.dial import SHARES
 from homeroom.pipeline.foresee import actual_table, make_plan, plan_table, planned_and_actual
+from homeroom.pipeline.made import as_made
 from homeroom.pipeline.plan import fit, seconds_of
 from homeroom.pipeline.run import STAGES, run, stage_record
 
@@ -120,6 +122,18 @@ def test_every_sample_says_whose_it_is_and_what_it_passed_and_why_finds_it(make_
 
 
 RECIPES = ("questions", "rewrites", "drills", "choices", "passages")
+
+
+def test_what_was_said_on_the_command_is_known_of_a_finished_course(make_course, teacher, student):
+    folder = make_course()
+    course = opened(folder, teacher, student)
+    run(course, until="train")
+    plain = open_course(folder)
+    assert plain.recipe.student.model != str(student)
+    assert base_of(str(folder)) == Path(student)  # chat, serve and the page compare with what was trained
+    made = as_made(folder, plain.recipe)
+    assert (made.student, made.train.phases) == (course.recipe.student, course.recipe.train.decisive().phases)
+    assert (made.samples, made.teacher.model, made.teacher.url) == (course.recipe.samples, "scripted", teacher)
 
 
 def test_a_second_run_does_nothing_and_a_changed_setting_remakes_only_what_depends_on_it(make_course, teacher, student):

@@ -84,3 +84,22 @@ def test_what_a_stage_wrote_reaches_all_that_read_it(folder: Path, name: str, st
     path = folder / "out" / f"{name}.jsonl"
     path.parent.mkdir(parents=True)
     assert stale_after(folder, change=lambda: path.write_text(json.dumps({"id": "1"}) + "\n")) == stages
+
+
+@pytest.mark.parametrize(
+    ("who", "name", "stages"),
+    [
+        ("student", "base/config.json", ["samples", "dataset", "train"]),
+        ("teacher", "teacher.gguf", ["facts", "exam", "samples"]),
+    ],
+)
+def test_other_weights_in_the_place_of_a_model_make_stale_what_it_made(
+    folder: Path, who: str, name: str, stages: list[str]
+):
+    file = folder.parent / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("{}")
+    model = file if file.suffix == ".gguf" else file.parent
+    (folder / "recipe.yaml").write_text(f"{who}:\n  model: {model}\n")
+    assert stale_after(folder) == []
+    assert stale_after(folder, change=lambda: file.write_text('{"another": 1}')) == stages
