@@ -257,11 +257,11 @@ def _with_option(recipe: Recipe, option: str) -> Recipe:
     place: Any = tree
     for part in parents:
         if isinstance(place, list | tuple):
-            place = dict(enumerate(place)).get(int(part) if part.isdecimal() else -1)
+            place = dict(enumerate(place)).get(int(part) if part.isdecimal() and len(part) < 10 else -1)
         else:
             place = place.get(part) if isinstance(place, dict) else None
     if not isinstance(place, dict):
-        raise UsageError(f"no setting called {name}", where=f"-o {option[:200]}")
+        raise UsageError(f"no setting called {name[:200]}", where=f"-o {option[:200]}")
     try:
         place[last] = _yaml(text)
         if name == "train.preset":

@@ -34,7 +34,7 @@ from homeroom.core.errors import ContentError, HomeroomError, RefusedError
 from homeroom.core.files import to_json
 from homeroom.jobs.queue import Job
 from homeroom.web import events
-from homeroom.web.asked import Ask, File, Go, Login, NotFound, Page, Upload
+from homeroom.web.asked import Ask, File, Go, Login, NotFound, Page, Upload, number
 from homeroom.web.desk import CourseEntry, Desk
 from homeroom.web.failures import told
 from homeroom.web.page import render
@@ -152,7 +152,7 @@ async def _checked(desk: Desk, place: Place, request: Request, *, api: bool) -> 
         language=language,
         address=request.client.host if request.client and not desk.is_proxied else "",
         is_part=request.headers.get("hx-request") == "true",
-        after=int(after) if after.isdigit() and len(after) < 19 else 0,
+        after=number(after, digits=18),
     ), session
 
 
@@ -163,8 +163,8 @@ def _kind(request: Request) -> str:
 def _bounded(request: Request, most: int) -> Request:
     """Return a request of which at most `most` bytes are read, whatever it says of its length."""
     too_much = ContentError(f"more than {most // 2**20} MiB were sent", hint="Send less at once.")
-    length, num_bytes = request.headers.get("content-length", "0"), 0
-    if not length.isdigit() or int(length) > most:
+    num_bytes = 0
+    if not 0 <= number(request.headers.get("content-length", "0"), -1) <= most:
         raise too_much
 
     async def receive() -> Message:

@@ -26,6 +26,16 @@ class Busy(MachineError):
     """Too many want the same at once."""
 
 
+def number(text: str, default: int = 0, *, digits: int = 9) -> int:
+    """Return what a visitor wrote as a whole number, or `default` for anything else, and for one that is too long.
+
+    Example:
+        >>> number("12"), number("-1"), number("²"), number("9" * 5_000, -1)
+        (12, 0, 0, -1)
+    """
+    return int(text) if text.isdecimal() and len(text) <= digits else default
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """A file that was sent with a form."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Iterable
@@ -64,7 +65,7 @@ def _operation(place: Any) -> dict[str, Any]:
         code: {"description": why, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
         for code, why in _FAILURES.items()
     }
-    first = (place.page.__doc__ or "").strip().split("\n")[0]
+    first, _, more = inspect.cleandoc(place.page.__doc__ or "").partition("\n\n")
     kind = "multipart/form-data" if place.takes_files else "application/json"
     operation: dict[str, Any] = {
         "summary": first,
@@ -76,6 +77,8 @@ def _operation(place: Any) -> dict[str, Any]:
         "responses": {"200": {"description": "good"}, **failures},
         "security": [] if place.role == "anyone" else [{"key": []}],
     }
+    if more:
+        operation["description"] = more
     if place.method == "POST":
         operation["requestBody"] = {"content": {kind: {"schema": {"type": "object"}}}}
     return operation

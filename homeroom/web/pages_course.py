@@ -10,7 +10,7 @@ from homeroom.community.review import standings
 from homeroom.core.contributions import FOLDER
 from homeroom.taxonomy.tree import Tree
 from homeroom.taxonomy.tree_page import NARROW, WIDE, _legend, draw, plant
-from homeroom.web.asked import Ask, Go, NotFound, Page
+from homeroom.web.asked import Ask, Go, NotFound, Page, number
 from homeroom.web.desk import CourseEntry, new_course
 from homeroom.web.page import part
 from homeroom.web.translate import translator
@@ -110,8 +110,11 @@ def _short(report: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _rows_below(ask: Ask, entry: CourseEntry, tree: Tree, below: str) -> list[dict[str, Any]]:
-    """Return a folder's rows, counted once for each state of the course."""
-    rows = ask.desk.made(entry, f"rows {below[:200]}", id(tree), lambda: (tree, _folder_rows(tree, below)))[1]
+    """Return a folder's rows, counted once for each state of the course; none of a folder that is not there."""
+    known: dict[str, Any] = ask.desk.made(entry, "rows", id(tree), lambda: (tree, {}))[1]
+    rows = known.get(below) or _folder_rows(tree, below)
+    if rows:
+        known[below] = rows
     return list(rows)
 
 
@@ -149,8 +152,7 @@ def leaves(ask: Ask) -> Page:
         ]  # fmt: skip
     else:
         rows = _rows_below(ask, entry, tree, below)
-    page = max(0, int(ask.query["page"])) if ask.query.get("page", "").isdecimal() else 0
-    page = min(page, 10_000)
+    page = number(ask.query.get("page", ""))
     return Page(
         template="leaves.html",
         values={

@@ -33,7 +33,7 @@ from homeroom.core.files import from_json, hash_file, to_json, write_text
 from homeroom.documents.formats import FORMATS, read_text, suffix_of
 from homeroom.generate.checks import decontamination
 from homeroom.web.alike import alike
-from homeroom.web.asked import Ask, Go, NotFound, Page
+from homeroom.web.asked import Ask, Go, NotFound, Page, number
 from homeroom.web.desk import CourseEntry, server_options
 from homeroom.web.store import Draft, Stale
 from homeroom.web.translate import sayer, translator
@@ -235,7 +235,7 @@ def save(ask: Ask) -> Page | Go:
     """Save a draft, and do what a button of its form asks for."""
     course, draft, old = own_draft(ask)
     form, extra = filled(old, ask.form), dict(draft.extra)
-    version = int(ask.get("version")) if ask.get("version").isdecimal() else draft.version
+    version = number(ask.get("version"), -1) if ask.get("version") else draft.version
     if version != draft.version:
         return _conflict(ask, course, draft, old, form)
     form, anchor = _after_button(ask, course, draft, form, extra)
@@ -302,7 +302,7 @@ def _after_button(
 ) -> tuple[LeafForm, str]:
     """Do what the pressed button says, and return the form and where on the page to go on."""
     do, _, numbers = ask.get("do").partition(" ")
-    at = [int(n) for n in numbers.split("-") if n.isdecimal()]
+    at = [number(n, 10**9) for n in numbers.split("-") if n.isdecimal()]
     examples = list(form.examples)
     if do == "add-example":
         examples.append(_empty(form.kind))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from homeroom.core.errors import RefusedError, UsageError
-from homeroom.web.asked import Ask, File, Go, NotFound, Page
+from homeroom.web.asked import Ask, File, Go, NotFound, Page, number
 from homeroom.web.store import Person
 from homeroom.web.translate import LANGUAGES, translator
 
@@ -191,8 +191,7 @@ def invite(ask: Ask) -> Page:
 
 
 def _named(ask: Ask) -> Person:
-    number = ask.path["person"]
-    found = ask.desk.store.person(int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else None
+    found = ask.desk.store.person(number(ask.path["person"]))
     if found is None:
         raise NotFound("there is no such person")
     return found

@@ -12,7 +12,7 @@ from homeroom.core.contributions import MAX_FILE_BYTES
 from homeroom.core.errors import ContentError, HomeroomError, RefusedError
 from homeroom.core.files import to_json
 from homeroom.web.alike import alike
-from homeroom.web.asked import Ask, Go, NotFound, Page
+from homeroom.web.asked import Ask, Go, NotFound, Page, number
 from homeroom.web.desk import CourseEntry
 from homeroom.web.pages_course import handed_in
 from homeroom.web.pages_trial import decided, tried, try_out
@@ -29,7 +29,7 @@ def contributions(ask: Ask) -> Page:
     shown = found if ask.who.role == "maintainer" else mine
     stand = ask.query.get("stand", "")
     shown = [s for s in shown if not stand or s.stand == stand]
-    page = int(ask.query["page"]) if ask.query.get("page", "").isdecimal() and len(ask.query["page"]) < 6 else 0
+    page = number(ask.query.get("page", ""))
     return Page(
         template="contributions.html",
         values={

@@ -12,7 +12,7 @@ from homeroom.jobs.queue import Job
 from homeroom.models.catalog import read_catalog
 from homeroom.models.store import installed
 from homeroom.pipeline.run import STAGES
-from homeroom.web.asked import Ask, File, Go, NotFound, Page
+from homeroom.web.asked import Ask, File, Go, NotFound, Page, number
 from homeroom.web.desk import CourseEntry, server_options
 from homeroom.web.events import Stream
 from homeroom.web.page import render
@@ -64,8 +64,7 @@ def start(ask: Ask) -> Go:
 
 
 def _job(ask: Ask) -> tuple[CourseEntry, Job]:
-    number = ask.path["job"]
-    job = ask.desk.queue.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 15 else None
+    job = ask.desk.queue.get(number(ask.path["job"], digits=14))
     if job is None:
         raise NotFound("there is no such run")
     return ask.desk.course(str(job.spec.get("course", ""))), job

@@ -21,7 +21,7 @@ from homeroom.core.errors import ContentError, RefusedError, UsageError
 from homeroom.core.files import from_json, lock_folder, to_json
 from homeroom.core.types import Message, Sample
 from homeroom.generate.decisions import FILE, Decision, key_of, key_of_words, read_decisions
-from homeroom.web.asked import Ask, Go, Page
+from homeroom.web.asked import Ask, Go, Page, number
 from homeroom.web.desk import CourseEntry
 from homeroom.web.translate import translator
 
@@ -41,7 +41,7 @@ def samples(ask: Ask) -> Page:
     course = ask.desk.course(ask.path["course"])
     folder = course.folder / "out" / "samples"
     wanted = {n: ask.query.get(n, "")[:200] for n in ("leaf", "kind", "state", "q")}
-    page = int(ask.query["page"]) if ask.query.get("page", "").isdecimal() and len(ask.query["page"]) < 7 else 0
+    page = number(ask.query.get("page", ""))
     values: dict[str, Any] = {"course": course, "page": page, "of": _of(course), **wanted}
     if not (folder / "record.json").is_file():
         empty = {"rows": [], "total": 0, "counts": {}, "leaves": [], "kinds": [], "pages": 0, "decided": 0}
@@ -137,12 +137,16 @@ def _said(sample: Sample) -> tuple[str, str]:
 
 
 def decide(ask: Ask) -> Go:
-    """Accept, mend or reject samples, or take that back; it holds for every generation to come."""
+    """Accept, mend or reject samples, or take that back; it holds for every generation to come.
+
+    `what` is accept, edit, reject or undo; `n` the numbers of the samples, and `of` which samples they are the numbers
+    of: both are in the list of them. `reason` is anybody's words; edit takes one sample, its `answer` and `question`.
+    """
     course = ask.desk.course(ask.path["course"])
     what = ask.get("what")
     if what not in ("accept", "edit", "reject", "undo"):
         raise UsageError("choose what to do with them")
-    wanted = [int(n) for n in ask.chosen.get("n", []) if n.isdecimal() and len(n) < 10][:MAX_AT_ONCE]
+    wanted = [number(n) for n in ask.chosen.get("n", [])][:MAX_AT_ONCE]  # 0 is none's
     folder = course.folder / "out" / "samples"
     if what == "edit" and (len(wanted) != 1 or not ask.get("answer").strip()):
         raise UsageError("mend one sample at a time, and leave its answer not empty")
@@ -169,6 +173,8 @@ def decide(ask: Ask) -> Go:
 
 def _refuse_others(course: CourseEntry, of: str) -> None:
     """Refuse numbers of samples that are no longer there: a run has written others, which have the same numbers."""
+    if not of:
+        raise UsageError("say which samples", where="of", hint="It is in the list of them, beside their numbers.")
     if of != _of(course):
         raise RefusedError("the samples are other ones by now", hint="Load the page again, and look once more.")
 

@@ -28,6 +28,7 @@ def test_the_examples_and_presets_are_in_range(course: str, tmp_path: Path):
     [
         ("train.phases.lr=1e-4", "no setting called train.phases.lr"),
         ("train.phases.5.lr=1", "no setting called train.phases.5.lr"),
+        ("train.phases." + "9" * 5000 + ".lr=1", "no setting called train.phases.999"),
         ("train.phases.flat.lr=1", "no setting called train.phases.flat.lr"),
         ("train.phases.0=1", "no setting called train.phases.0"),
         ("train.seed.deep=1", "no setting called train.seed.deep"),

@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 
 import anyio
 import pytest
+from web_forms import begin, field
 
 from homeroom.web.app import HEADERS, MAX_FORM, MAX_UPLOAD, POLICY, make_app
 from homeroom.web.routes import ROUTES
@@ -90,6 +92,47 @@ def test_no_page_breaks_for_odd_addresses(browser, place):
         path = re.sub(r"\{(\w+)\}", lambda m, text=text: text, place.path)
         query = "?page=99999&q=%00&leaf=%22&place=../../etc&below=../..&state=x&stand=x&after=-1"
         assert client.get(path + query, follow_redirects=False).status_code in (200, 303, 307, 400, 403, 404)
+
+
+@pytest.mark.parametrize("place", [p for p in ROUTES if p.method == "GET"], ids=lambda p: p.path)
+@pytest.mark.parametrize("text", ["9" * 5_000, "%C2%B2"], ids=["long", "square"])
+def test_no_page_breaks_for_odd_numbers(browser, place, text):
+    found = browser("Ann").get(f"{address(place)}?page={text}&after={text}", follow_redirects=False)
+    assert found.status_code in (200, 303, 403, 404)
+
+
+def test_a_draft_is_not_saved_under_an_odd_number(browser, desk):
+    ben = browser("Ben")
+    here = begin(ben)
+    for version in ("9" * 5_000, "\u00b2", "-1", "x"):
+        assert ben.fill(f"{here}/save", version=version, about="Mine.").status_code == 409
+    for do in ("remove-example", "add-pair", "remove-pair", "take", "answer"):
+        version = field(ben.get(here).text, "version")
+        assert ben.fill(f"{here}/save", version=version, do=f"{do} {'9' * 5_000}").status_code == 200
+    assert "Mine." not in str(desk.store.drafts("insurance")[0].form)
+
+
+def test_what_visitors_ask_for_is_not_kept(browser, desk):
+    ann, long = browser("Ann"), "x" * 200
+    rows = ann.get("/api/v1/courses/insurance/leaves?below=knowledge").json()["rows"]
+    assert [row["path"] for row in rows] == ["knowledge/insurance"]
+    for below in ("../..", "nothing", long, f"{long}/y"):
+        assert ann.get(f"/api/v1/courses/insurance/leaves?below={below}").json()["rows"] == []
+    for (_, name), (_, made) in desk._made.items():
+        assert "x" * 9 not in name
+        assert name != "rows" or set(made[1]) <= {"", "knowledge"}
+
+
+def test_folders_whose_long_names_begin_alike_are_told_apart(browser, desk, home):
+    long = "/".join(["knowledge", *["a" * 60] * 3])
+    for name in ("one", "two"):
+        folder = home / "insurance" / long / ("b" * 30) / name / f"{name}-leaf"
+        shutil.copytree(home / "insurance/knowledge/insurance/claims", folder)
+    ann = browser("Ann")
+    for name in ("one", "two"):
+        below = f"{long}/{'b' * 30}/{name}"
+        rows = ann.get(f"/api/v1/courses/insurance/leaves?below={below}").json()["rows"]
+        assert [row["path"] for row in rows] == [f"{below}/{name}-leaf"]
 
 
 def test_row_53_a_host_that_is_not_ours_is_refused(browser):

@@ -103,16 +103,20 @@ def test_decisions_make_the_samples_stale_and_none_leave_them_alone(browser, gen
     assert made_from(course, "samples")[0]["decisions"] != one
 
 
-def test_a_decision_on_a_page_of_earlier_samples_hits_no_other_sample(browser, generated, home):
+def test_a_decision_on_a_page_of_earlier_samples_hits_no_other_sample(browser, generated, home, desk):
     ann, path = browser("Ann"), "/courses/insurance/samples"
     page = ann.get(path).text
     assert len(re.findall(r'name="of" value="(\w+)"', page)) == 51, "every form says which samples it means"
     seen = re.search(r'name="of" value="(\w+)"', page)[1]
     write_jsonl(home / "insurance" / "out" / "samples" / "samples.jsonl", [sample(n, f"New {n}?") for n in range(70)])
-    for of in (seen, ""):
-        found = ann.fill(path, of=of, what="reject", n="17")
-        assert found.status_code == 403
-        assert "other ones by now" in found.text
+    found = ann.fill(path, of=seen, what="reject", n="17")
+    assert found.status_code == 403
+    assert "other ones by now" in found.text
+    key = {"Authorization": f"Bearer {desk.store.make_key(desk.store.people()[0], 'k')}"}
+    found = browser().post(f"/api/v1{path}", json={"what": "reject", "n": [17]}, headers=key)
+    assert (found.status_code, found.json()["error"]["where"]) == (400, "of"), "a program is told what it left out"
+    described = ann.get("/api/v1/openapi.json").json()["paths"]["/api/v1/courses/{course}/samples"]["post"]
+    assert "`of`" in described["description"]
     assert not read_decisions(home / "insurance")
     assert ann.fill(path, of=of_now(ann), what="reject", n="17").status_code == 200
     assert [d.reason for d in read_decisions(home / "insurance").values()] == [""]
