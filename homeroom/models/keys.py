@@ -60,13 +60,18 @@ def _refuse_what_is_for_others(teacher: Teacher) -> None:
         raise RefusedError("this variable may be for another server", where=f"api_key_env: {name[:100]}", hint=hint)
     if teacher.api_key_file:
         path = Path(teacher.api_key_file).expanduser().resolve()  # a link in a course leads where it likes
-        if not any(part.lower().startswith("homeroom") for part in (path.name, path.parent.name)):
+        if not path.name.lower().startswith("homeroom") and path.parent != _own_folder():
             hint = "Put the key for this server into ~/.config/homeroom/, or a file whose name begins with homeroom."
             raise RefusedError("this file may be for something else", where=f"api_key_file: {path}", hint=hint)
     if not teacher.api_key_keyring.startswith("homeroom") and teacher.api_key_keyring:
         hint = "Store the key for this server under a service that begins with homeroom: homeroom/teacher."
         where = f"api_key_keyring: {teacher.api_key_keyring[:100]}"
         raise RefusedError("this entry may be for another program", where=where, hint=hint)
+
+
+def _own_folder() -> Path:
+    config = os.environ.get("XDG_CONFIG_HOME", "")
+    return (Path(config if os.path.isabs(config) else "~/.config").expanduser() / "homeroom").resolve()
 
 
 def _from_file(path: Path) -> str:

@@ -87,6 +87,21 @@ def test_a_file_that_is_for_others_is_not_read_even_through_a_link(tmp_path: Pat
             read_key(Teacher(api_key_env="", api_key_file=str(path)))
 
 
+def test_a_file_beside_homeroom_itself_is_no_key_for_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    clone, config, other = tmp_path / "homeroom", tmp_path / ".config" / "homeroom", tmp_path / "xdg"
+    for folder in (clone, config, other / "homeroom"):
+        folder.mkdir(parents=True)
+        (folder / ".env").write_text(KEY)
+        (folder / ".env").chmod(0o600)
+    with pytest.raises(RefusedError, match="something else"):
+        read_key(Teacher(api_key_env="", api_key_file="~/homeroom/.env"))
+    assert read_key(Teacher(api_key_env="", api_key_file="~/.config/homeroom/.env")) == KEY
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(other))
+    assert read_key(Teacher(api_key_env="", api_key_file=str(other / "homeroom" / ".env"))) == KEY
+
+
 def test_a_judge_gets_its_own_key_and_no_other(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOMEROOM_API_KEY", KEY)
     monkeypatch.delenv("HOMEROOM_JUDGE_KEY", raising=False)
