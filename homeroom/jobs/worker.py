@@ -6,8 +6,9 @@ whose input closes must end. What it writes to standard output is JSON lines:
     {"progress": {"stage": "train", "part": 0.4, "note": "..."}}    {"say": "a line of the log"}
     {"result": ...}    {"error": "what went wrong", "hint": "how to mend it"}
 
-Any other line counts as a line of the log. Exit 0 is done, 6 or 130 stopped, anything else failed. A worker that is
-killed leaves its child's identity in the queue; the next worker ends what is left of it before it begins.
+Any other line counts as a line of the log. Exit 0 is done, 6 or 130 stopped, anything else failed; a child that hangs
+after it has closed its output is ended, and was done if it had said its result. A worker that is killed leaves its
+child's identity in the queue; the next worker ends what is left of it before it begins.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ class _Run:
                 why = self._follow(child)
             finally:
                 if child.poll() is None:
+                    why = why or "hung"
                     _end(identity(child.pid), grace_s=self.grace_s if why != "lost" else 0.0, reap=child.poll)
                 child.wait()
                 for pipe in (child.stdin, child.stdout):
@@ -159,19 +161,22 @@ class _Run:
             pass  # what is not told is not lost: the work goes on, and the next progress says it all
 
     def _finish(self, code: int, why: str, errors: str) -> None:
-        if code == 0:
+        if code == 0 or (why == "hung" and "result" in self.said):
             state, reason = "done", ""
         elif why == "stop" and code in (*STOPPED, -signal.SIGKILL):
             state, reason = "queued", "The worker was stopped; it goes on where it was."
-        elif why == "cancel" or code in STOPPED:
+        elif why == "cancel" or (code in STOPPED and why != "hung"):
             state, reason = "cancelled", ""
         else:
             said = str(self.said.get("error") or "") or errors or self.last
             reason = plain(said)[:4000] or f"It ended with code {code}."
-            if code == -signal.SIGKILL and not self.said.get("error"):
+            if why == "hung" and not self.said.get("error"):
+                reason = "It hung at its end, and was stopped."
+            elif code == -signal.SIGKILL and not self.said.get("error"):
                 reason = "It was killed, most likely because the machine ran out of memory."
             state = "failed"
-        result = self.said.get("result") if code == 0 else {"hint": plain(str(self.said.get("hint") or ""))[:1000]}
+        hint = {"hint": plain(str(self.said.get("hint") or ""))[:1000]}
+        result = self.said.get("result") if state == "done" else hint
         for _ in range(600):  # how a job ended must be written, however long a disk is full
             try:
                 self.queue.finish(self.lease, state, reason=reason, result=result)  # type: ignore[arg-type]

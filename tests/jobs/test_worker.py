@@ -1,6 +1,7 @@
 """The worker: what becomes of a job when the child fails, floods, is cancelled, or the worker itself is killed."""
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -131,6 +132,31 @@ def test_a_child_that_has_closed_its_output_and_does_not_end_is_held_and_can_be_
     worker.join(20)
     assert queue.get(job).state == "cancelled"
     assert not is_alive(child)
+
+
+@pytest.mark.parametrize("at_term", ["sys.exit(6)", "0"], ids=["ends", "must be killed"])
+@pytest.mark.parametrize(
+    ("says", "state", "reason", "result"),
+    [
+        ({"result": {"sum": 55}}, "done", "", {"sum": 55}),
+        ({"say": "nearly"}, "failed", "It hung at its end, and was stopped.", {"hint": ""}),
+        ({"error": "no such model", "hint": "Pull it."}, "failed", "no such model", {"hint": "Pull it."}),
+    ],
+    ids=["result", "nothing", "error"],
+)
+def test_a_child_that_hangs_at_its_end_has_done_what_it_said(queue, at_term, says, state, reason, result):
+    code = (
+        f"import os, signal, sys, time; signal.signal(15, lambda *_: {at_term})\n"
+        f"print({json.dumps(says)!r}, flush=True); os.close(1)\nwhile True: time.sleep(600)"
+    )
+    job = queue.submit("hang", {})
+
+    def until():
+        return queue.get(job).state not in ("queued", "running")
+
+    hang = {"hang": [sys.executable, "-c", code]}
+    work(queue, hang, until=until, poll_s=0.02, heartbeat_s=0.1, grace_s=0.5)
+    assert (queue.get(job).state, queue.get(job).reason, queue.get(job).result) == (state, reason, result)
 
 
 def start_worker(path):
