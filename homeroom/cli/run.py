@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def open_planned(
     from homeroom.pipeline.plan import fit, seconds_of
 
     given = {"teacher_url": "teacher.url", "teacher_model": "teacher.model", "student": "student.model"}
-    more = tuple(f"{given[k]}={v}" for k, v in named.items() if v)
+    more = tuple(f"{given[k]}={json.dumps(v)}" for k, v in named.items() if v)  # "@cf/..." is no YAML
     course = open_course(folder, (*options, *more))
     course.progress, course.say = show_progress, say
     return fit(course, seconds_of(budget), pilot=not only_looks, keep=not only_looks) if budget else course

@@ -42,7 +42,6 @@ _STOP = frozenset(
     """.split()  # noqa: SIM905
 )
 _NEGATIONS = frozenset("not no never nobody nothing none neither nor without cannot".split())  # noqa: SIM905
-_CAPITAL = re.compile(r"[^\W\d_]")
 
 
 def numbers(text: str) -> frozenset[str]:

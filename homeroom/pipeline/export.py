@@ -40,11 +40,13 @@ def export_student(name: str, out: Path | None = None, *, kind: str, weights: st
 
 
 def _trained(course: Path) -> dict[str, Any]:
-    """Return how a course's student was made."""
+    """Return how a course's student was made; without settings where no record says how."""
     recipe, record = as_made(course, read_recipe(course)), read_record(course / "out" / "train")
-    phases = {f"phase {p.name}": f"method {p.method}, {phase_in_words(p)}" for p in recipe.train.phases}
-    way = {"way from the base": f"{record.summary['dial']:.0%}"} if record and "dial" in record.summary else {}
-    settings = {**phases, **way, "seed": recipe.train.seed}
+    settings: dict[str, Any] = {}
+    if record:
+        settings = {f"phase {p.name}": f"method {p.method}, {phase_in_words(p)}" for p in recipe.train.phases}
+        settings |= {"way from the base": f"{record.summary['dial']:.0%}"} if "dial" in record.summary else {}
+        settings["seed"] = recipe.train.seed
     return {"student": recipe.student.model, "teacher": recipe.teacher.model, "settings": settings}
 
 

@@ -78,7 +78,7 @@ def learn(recipe: Recipe, stage: str, spent: Spent, summary: dict[str, Any]) -> 
         _mend(known, train_key(recipe), float(summary["tokens_per_second"]))
         known[f"dtype {train_key(recipe)}"] = summary.get("dtype", "")
     elif stage == "report" and summary.get("answers", 0) >= ENOUGH_ANSWERS:
-        _mend(known, answer_key(recipe), summary["answers"] * ANSWER_TOKENS / max(0.1, spent.seconds))
+        _mend(known, answer_key(recipe), summary["answers"] * ANSWER_TOKENS / max(0.1, summary["answer_seconds"]))
     else:
         return
     keep_rates(known)

@@ -6,6 +6,7 @@ exam, dataset, train -> report
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,15 @@ def make_report(course: Course, out: Path) -> dict[str, Any]:
         rubrics=_rubrics(course),
     )
     engines = {"base": TorchEngine(base), "tuned": TorchEngine(course.out / "model")}
-    answered = 0
+    answered, seconds = 0, 0.0
 
     def counted(engine: TorchEngine) -> Answer:
         def answer(conversations: Sequence[tuple[Message, ...]], **limits: Any) -> list[str]:
-            nonlocal answered
-            answered += len(conversations)
-            return engine.answer(conversations, **limits)
+            nonlocal answered, seconds
+            began = time.monotonic()
+            replies = engine.answer(conversations, **limits)
+            answered, seconds = answered + len(conversations), seconds + time.monotonic() - began
+            return replies
 
         return answer
 
@@ -60,7 +63,7 @@ def make_report(course: Course, out: Path) -> dict[str, Any]:
         progress=course.progress,
     )
     told = {name: report[name] for name in ("verdict", "closed_book", "retention")}
-    return told | {"answers": answered}  # that were given now; kept ones took no time
+    return told | {"answers": answered, "answer_seconds": round(seconds, 1)}  # given now; kept ones took no time
 
 
 def _rubrics(course: Course) -> dict[str, str]:

@@ -164,7 +164,7 @@ def test_stopping_a_run_exits_as_promised_and_says_that_it_goes_on(tmp_path, num
     command = [sys.executable, "-m", "homeroom.cli.main"]
     subprocess.run([*command, "init", "course"], cwd=tmp_path, env=env, check=True, capture_output=True)
     with scripted_server(answer) as url:
-        more = ["generate", "course", "--teacher", url, "--teacher-model", "scripted"]
+        more = ["generate", "course", "--teacher", url, "--teacher-model", "@maker/a: b"]
         with subprocess.Popen([*command, *more], cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as child:
             deadline = time.monotonic() + 240  # a machine may be busy with other work
             while len(kept()) < 8 and time.monotonic() < deadline:

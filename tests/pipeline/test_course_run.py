@@ -594,7 +594,7 @@ def test_another_base_is_asked_the_quiz_itself(make_course, teacher, student, tm
     monkeypatch.setattr(TorchEngine, "answer", lambda self, asked, **_: ["Odile Varrick." for _ in asked])
     course = opened(folder, teacher, other)
     run(course, until="samples")
-    assert course.said[-2] == "samples: setting: student"
+    assert course.said[-2] == "samples: changed: student; setting: student"
     assert (told := read_quiz(course, 0))["right"] == ["mends"]
     assert told["model"] == digest_of(other)
 

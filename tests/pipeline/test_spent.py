@@ -62,7 +62,7 @@ def test_rates_are_learned_from_runs_and_damaged_ones_are_forgotten(tmp_path: Pa
     learn(recipe, "train", Spent(), {"tokens_per_second": 250.0, "dtype": "bfloat16"})
     learn(recipe, "report", Spent(seconds=5), {"answers": 20})  # the others were kept
     assert answer_key(recipe) not in known_rates()
-    learn(recipe, "report", Spent(seconds=300), {"answers": 1000})
+    learn(recipe, "report", Spent(seconds=900), {"answers": 1000, "answer_seconds": 300.0})  # of a run that went on
     assert known_rates()[answer_key(recipe)] == 100.0
     assert known_rates()["train smollm2-135m"] == 250.0
     (tmp_path / "rates.json").write_text("{broken")
