@@ -9,6 +9,7 @@ person for the words. Words that no document of the course holds become the draf
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -22,6 +23,8 @@ from homeroom.author.draft import exams_of
 from homeroom.author.edit import LeafText, flat
 from homeroom.author.evidence import Support, find_support, place_of, support_of
 from homeroom.author.qna import Passage, qna_text, tidy
+from homeroom.core import network
+from homeroom.core.config import read_recipe
 from homeroom.core.contributions import Contribution, Evidence, contribution_id, write_contribution
 from homeroom.core.errors import ContentError, MachineError, RefusedError, UsageError
 from homeroom.core.files import hash_file, read_jsonl, why_stale
@@ -32,7 +35,7 @@ from homeroom.documents.read import read_documents
 from homeroom.generate.attribution import Embed
 from homeroom.generate.checks import content_words, decontamination
 from homeroom.models.store import store_home
-from homeroom.pipeline.course import Course, recipe_of
+from homeroom.pipeline.course import Course
 from homeroom.pipeline.run import stage_record
 from homeroom.taxonomy.attribution import skeleton
 from homeroom.taxonomy.check import check
@@ -82,6 +85,7 @@ def correct(
     email: str = "",
     sign_off: bool = False,
     embed: Embed | None = None,
+    options: tuple[str, ...] = (),
 ) -> Correction:
     """Make a contribution of a right answer, and return it; the course itself is not changed.
 
@@ -95,6 +99,7 @@ def correct(
         why: For the reviewer; "" says that the model answered wrongly.
         who: The contributor's name, with `email` and, if they gave it, the sign-off.
         embed: A sentence encoder, which finds passages in other words; None goes by words alone.
+        options: Settings that hold before the recipe's, as `read_recipe` takes them.
 
     Raises:
         NeedsPassage: nothing in the documents supports the answer; ask the person and call again with `passage`.
@@ -114,7 +119,7 @@ def correct(
             where=seed.question[:80],
             hint="Ask the same in other words: the fact may be taught, the exam's wording may not.",
         )
-    desk = _Desk(course)
+    desk = _Desk(course, options)
     made = desk.place(seed, leaf, passage, embed)
     about = {"why": _line(why) or "The model answered this wrongly.", "who": _line(who), "email": _line(email)}
     return desk.write(made, seed, wrong=tidy(wrong)[:MAX_ANSWER], sign_off=sign_off, **about)
@@ -132,10 +137,10 @@ class _Made:
 class _Desk:
     """A course's leaves and documents, and where a seed goes in them."""
 
-    def __init__(self, course: Path) -> None:
+    def __init__(self, course: Path, options: tuple[str, ...]) -> None:
         self.course = course
         self.leaves = {leaf.path: leaf for leaf in read_taxonomy(course).leaves}
-        self.documents, self.chunks = documents_of(course, list(self.leaves.values()))
+        self.documents, self.chunks = documents_of(course, list(self.leaves.values()), options)
 
     def place(self, seed: Seed, leaf: str, passage: str, embed: Embed | None) -> _Made:
         if leaf in self.leaves and self.leaves[leaf].kind != "knowledge":
@@ -293,20 +298,25 @@ class _Desk:
             return [{**asdict(p), "file": Path(p.file).relative_to(root).as_posix()} for p in after]
 
 
-def documents_of(course: Path, leaves: Sequence[Leaf]) -> tuple[list[Document], list[Chunk]]:
+def documents_of(
+    course: Path, leaves: Sequence[Leaf], options: tuple[str, ...] = ()
+) -> tuple[list[Document], list[Chunk]]:
     """Return a course's documents and their passages: those of the last run where they are up to date, else read anew.
+
+    A course's private mode holds while they are read, and for no other course of a server.
 
     Raises:
         ContentError: a document cannot be read.
     """
     if not any(leaf.kind == "knowledge" for leaf in leaves):
         return [], []
-    work = Course(folder=course, recipe=recipe_of(course), leaves=tuple(leaves))
+    work = Course(folder=course, recipe=read_recipe(course, options), leaves=tuple(leaves))
     made = work.out / "documents"
     if not why_stale(made, stage_record(work, "documents")):
         return read_jsonl(made / "documents.jsonl", Document), read_jsonl(made / "chunks.jsonl", Chunk)
-    config = work.recipe.documents
-    documents = read_documents(leaves, course, config=config, cache=store_home() / "git")
+    config, rules = work.recipe.documents, work.recipe.network
+    with network.privately(rules.allow) if rules.private else contextlib.nullcontext():
+        documents = read_documents(leaves, course, config=config, cache=store_home() / "git")
     return documents, [piece for document in documents for piece in chunk(document, config=config)]
 
 

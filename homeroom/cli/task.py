@@ -144,7 +144,7 @@ def _answer(spec: dict[str, Any], tell: Callable[..., None]) -> Any:
     from homeroom.serve.server import serve
 
     folder = Path(spec["folder"])
-    models = {"base": TorchEngine(fetch_student(as_made(folder, recipe_of(folder)).student.model))}
+    models = {"base": TorchEngine(fetch_student(as_made(folder, recipe_of(folder, _options(spec))).student.model))}
     if (folder / "out" / "model" / "config.json").is_file():
         models["tuned"] = TorchEngine(folder / "out" / "model")
     serve(models, port=0, api_key=spec["key"], on_ready=lambda url, key: tell(url=url, models=list(models)))

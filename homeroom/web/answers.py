@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Child:
 
     process: subprocess.Popen[bytes]
     course: str
-    stamp: tuple[Any, ...]  # of the weights that it holds
+    stamp: tuple[Any, ...]  # of the weights that it holds, and of the settings
     key: str = field(repr=False)
     url: str
     models: tuple[str, ...]  # "base", and "tuned" where there is one
@@ -56,6 +56,7 @@ class Answers:
     """At most one course's models at a time: they take a gigabyte."""
 
     program: tuple[str, ...] = PROGRAM
+    options: Callable[[], tuple[str, ...]] = tuple  # settings that the server's owner gave, as `read_recipe` takes them
     num_lent: int = 0  # answers that are under way
     _child: Child | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -125,7 +126,8 @@ class Answers:
             self._stop()
 
     def _running(self, course: Path) -> Child:
-        child, name, stamp = self._child, str(course.resolve()), _stamp(course)
+        options = self.options()
+        child, name, stamp = self._child, str(course.resolve()), (*_stamp(course), options)
         if child is not None and child.process.poll() is None:
             if (child.course, child.stamp) == (name, stamp):
                 return child
@@ -134,10 +136,10 @@ class Answers:
             if self.num_lent:
                 raise MachineError("the models of another course are answering", hint="Try again in a minute.")
         self._stop()
-        self._child = self._start(name, stamp)
+        self._child = self._start(name, stamp, options)
         return self._child
 
-    def _start(self, course: str, stamp: tuple[Any, ...]) -> Child:
+    def _start(self, course: str, stamp: tuple[Any, ...], options: tuple[str, ...]) -> Child:
         process = subprocess.Popen(
             self.program,
             stdin=subprocess.PIPE,
@@ -147,7 +149,7 @@ class Answers:
         )
         assert process.stdin
         key = secrets.token_urlsafe(24)
-        job = {"kind": "answer", "spec": {"folder": course, "key": key}}
+        job = {"kind": "answer", "spec": {"folder": course, "key": key, "options": options}}
         with contextlib.suppress(BrokenPipeError):  # a child that is gone says why on its output, or nothing
             process.stdin.write(json.dumps(job).encode() + b"\n")
             process.stdin.flush()

@@ -66,7 +66,7 @@ class Desk:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.store = Store(self.state / "web.db")
         self.queue = Queue(self.state / "jobs.db")
-        self.answers = Answers()
+        self.answers = Answers(options=lambda: server_options(self))
 
     @property
     def state(self) -> Path:
@@ -155,14 +155,17 @@ class Desk:
         return [job for job in self.queue.jobs(limit=500) if job.spec.get("course") == course.id][:limit]
 
 
-def server_options(desk: Desk) -> list[str]:
-    """Return settings that the server's owner gave for all jobs, never a visitor."""
+def server_options(desk: Desk) -> tuple[str, ...]:
+    """Return settings that the server's owner gave for all courses, never a visitor.
+
+    Raises:
+        ContentError: the file is no list of texts; private mode may be in it, so nothing is done without it.
+    """
     path = desk.state / "options.json"
-    try:
-        found = read_json(path) if path.is_file() else []
-    except HomeroomError:
-        found = []
-    return [str(option) for option in found] if isinstance(found, list) else []
+    found = read_json(path) if path.is_file() else []
+    if not isinstance(found, list) or not all(isinstance(option, str) for option in found):
+        raise ContentError("is not a list of settings", where=str(path), hint="docs/web.md shows one.")
+    return tuple(found)
 
 
 def is_course(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from homeroom.core.types import Chunk
 from homeroom.generate.checks import content_words
 from homeroom.web.answers import has_tuned
 from homeroom.web.asked import Ask, Go, Page
-from homeroom.web.desk import CourseEntry
+from homeroom.web.desk import CourseEntry, server_options
 from homeroom.web.translate import translator
 
 MAX_QUESTION = 1_000
@@ -92,6 +92,7 @@ def corrected(ask: Ask) -> Page | Go:
             why=ask.get("why"),
             who=ask.who.name,
             email=ask.who.email,
+            options=server_options(ask.desk),
         )
     except NeedsPassage as error:
         near = [c.evidence.quote for c in error.candidates[:4]]

@@ -151,7 +151,7 @@ def _editor(ask: Ask, course: CourseEntry, draft: Draft, form: LeafForm, **more:
         "paragraphs": paragraphs(text),
         "text_words": len(text.split()),
         "job": job,
-        "licences": _licences(course),
+        "licences": _licences(ask, course),
         "answers": draft.extra.get("answers", {}),
         "kinds": ", ".join(sorted(s.lstrip(".").upper() for s in FORMATS if s not in (".markdown", ".htm", ".xhtml"))),
         "changed_meanwhile": _changed_meanwhile(course, draft, form),
@@ -160,9 +160,9 @@ def _editor(ask: Ask, course: CourseEntry, draft: Draft, form: LeafForm, **more:
     return Page(template="editor.html", values=values, only_page=("licences", "kinds"))
 
 
-def _licences(course: CourseEntry) -> tuple[str, ...]:
+def _licences(ask: Ask, course: CourseEntry) -> tuple[str, ...]:
     try:
-        return read_recipe(course.folder).taxonomy.licences
+        return read_recipe(course.folder, server_options(ask.desk)).taxonomy.licences
     except HomeroomError:
         return Taxonomy().licences
 
@@ -521,7 +521,8 @@ def submit(ask: Ask) -> Go:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         problems=problems,
     )
-    assisted = read_recipe(course.folder).teacher.model if draft.extra.get("assisted") else ""
+    options = server_options(ask.desk)
+    assisted = read_recipe(course.folder, options).teacher.model if draft.extra.get("assisted") else ""
     hand_in(course.folder, contribution, changes, assisted_by=assisted)
     ask.desk.store.remove_draft(draft.id)
     ask.desk.store.note(ask.who.name, "handed in", f"{course.id} {id}")

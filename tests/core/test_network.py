@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -33,6 +34,28 @@ def test_nothing_is_refused_unless_it_is_on():
         network.refuse_unless_allowed(OUTSIDE, where="the recipe")
     assert "network.allow" in caught.value.hint
     assert caught.value.exit_code == 5
+
+
+def test_a_piece_of_work_is_private_and_others_beside_and_after_it_are_not():
+    def allowed(host: str) -> bool:
+        with ThreadPoolExecutor(1) as beside:
+            return beside.submit(network.is_allowed, host).result()
+
+    with network.privately(["mine.example"]):
+        assert network.is_private()
+        assert network.is_allowed("mine.example")
+        with pytest.raises(RefusedError):
+            socket.getaddrinfo("theirs.example", 443)
+        assert allowed("theirs.example")
+        with network.privately(["theirs.example"]):
+            assert not network.is_allowed("mine.example")
+        network.go_private(["theirs.example"])
+        for host in ("mine.example", "theirs.example"):
+            assert not network.is_allowed(host), "what holds for the process holds for a piece of work too"
+        assert network.is_allowed("127.0.0.1")
+        network.go_public()
+    assert not network.is_private()
+    assert network.is_allowed("theirs.example")
 
 
 def test_an_endpoint_outside_is_refused_before_anything_is_sent():

@@ -60,11 +60,21 @@ def test_the_pages_answers_call_nobody(course):
         KINDS["answer"]({"folder": str(course)}, lambda **value: None)
 
 
+def test_private_mode_among_the_servers_own_settings_holds_for_the_pages_answers(course):
+    (course / "recipe.yaml").unlink()
+    with pytest.raises(RefusedError, match="must not be called"):
+        KINDS["answer"]({"folder": str(course), "options": ["network.private=true"]}, lambda **value: None)
+
+
 def test_a_document_elsewhere_is_not_fetched_for_a_correction(course):
     source = Source(repo="https://git.example/a.git", commit="main", patterns=("*.md",))
     leaf = Leaf(path="knowledge/a", kind="knowledge", seeds=(), source=source)
     with pytest.raises(RefusedError, match=r"git\.example"):
         documents_of(course, [leaf])
+    assert not network.is_private(), "a server's other courses may have documents elsewhere"
+    (course / "recipe.yaml").unlink()
+    with pytest.raises(RefusedError, match=r"git\.example"):
+        documents_of(course, [leaf], ("network.private=true",))
 
 
 def test_a_private_course_answers_without_the_sentence_encoder(course):

@@ -42,7 +42,7 @@ def main():
     threading.Thread(target=end_with_input, daemon=True).start()
     folder = Path(job["spec"]["folder"])
     tuned = f"word of {folder.name} " * 12 + "one\u2028two\x85three"
-    models = {"base": Script(f"the base of {folder.name}")}
+    models = {"base": Script(" ".join(["the base of", folder.name, *job["spec"]["options"]]))}
     if has_tuned(folder):
         models["tuned"] = Held(tuned, folder)
     while (folder / "late").exists():

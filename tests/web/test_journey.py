@@ -7,6 +7,7 @@ import subprocess
 from web_forms import NOTES, begin, draft_of, field, handed_in, written
 
 from homeroom.community import review
+from homeroom.core import network
 from homeroom.core.files import write_json, write_jsonl
 from homeroom.taxonomy.check import check
 from homeroom.web import store
@@ -163,6 +164,25 @@ def test_two_people_on_one_leaf_the_second_is_shown_the_difference(browser, home
     late = ann.fill(f"{page.url}/approve", seen=field(page.text, "seen"))
     assert late.status_code == 200, late.text
     assert "says Ben." in (home / "insurance" / place / "qna.yaml").read_text()
+
+
+def test_corrections_are_made_under_the_servers_own_settings_and_leave_other_courses_alone(browser, desk, home):
+    course, ben = home / "insurance", browser("Ben")
+    (course / "recipe.yaml").write_text("network: {private: true}\n")
+    right = {"question": "When must I tell you?", "answer": "Within nine weeks.", "wrong": "Soon."}
+    said = {"passage": "A claim must reach us within nine weeks of the loss."}
+    assert "/contributions/" in ben.fill("/courses/insurance/correct", **right, **said).url.path
+    assert not network.is_private()
+    write_json(desk.state / "options.json", ["documents.max_mib=0.0001"])
+    page = ben.fill("/courses/insurance/correct", **right | {"question": "By when?"}, **said)
+    assert page.status_code == 400
+    assert "Claims-handbook.md is larger than 0.0001 MiB" in page.text
+    write_json(desk.state / "options.json", {"network.private": True})
+    for path, fields in (("correct", right | said), ("runs", {}), ("ask", {"question": "Which?"})):
+        page = browser("Ann").fill(f"/courses/insurance/{path}", **fields)
+        assert page.status_code == 400
+        assert "not a list" in page.text
+    assert not desk.queue.jobs()
 
 
 def test_nobody_hands_in_without_the_sign_off_or_with_faults(browser):

@@ -12,9 +12,10 @@ import httpx
 import pytest
 from web_process import running
 
-from homeroom.core.errors import MachineError
+from homeroom.core.errors import ContentError, MachineError
+from homeroom.core.files import write_json
 from homeroom.web import answers
-from homeroom.web.answers import MOST, MOST_OF_PAGES, Answers
+from homeroom.web.answers import MOST, MOST_OF_PAGES
 from homeroom.web.v1 import PATHS
 
 HERE = Path(__file__).parent
@@ -34,7 +35,7 @@ def child(desk, home, monkeypatch):
     (home / "insurance" / "out" / "model").mkdir(parents=True)
     (home / "insurance" / "out" / "model" / "config.json").write_text("{}")
     monkeypatch.setenv("PYTHONPATH", f"{HERE.parent}:{HERE.parents[1]}")
-    desk.answers = Answers(program=(sys.executable, str(HERE / "answering.py")))
+    desk.answers.program = (sys.executable, str(HERE / "answering.py"))
     yield
     desk.answers.stop()
 
@@ -74,6 +75,16 @@ def test_the_official_client_lists_asks_and_streams(at, desk, people):
                 client.chat.completions.create(model=other, **ASK)
             assert "is not here" in str(refused.value)
     assert is_given_back(desk)
+
+
+def test_the_servers_own_settings_hold_for_answers_from_the_next_question_on(desk, home, child):
+    for options in ([], ["student.model=other"], ["student.model=another", "train.seed=1"]):
+        write_json(desk.state / "options.json", options)
+        assert desk.answers.ask(home / "boats", "Which?") == {"base": " ".join(["the base of boats", *options])}
+    write_json(desk.state / "options.json", {"network.private": True})
+    with pytest.raises(ContentError, match="not a list of settings"):
+        desk.answers.ask(home / "boats", "Which?")
+    assert desk.answers.num_lent == 0
 
 
 def test_a_stream_comes_as_it_is_said_and_a_client_that_leaves_gives_the_model_back(at, desk, home, people):
