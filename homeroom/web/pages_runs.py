@@ -127,17 +127,14 @@ def _stages(course: CourseEntry, job: Job) -> list[dict[str, Any]]:
 
 
 def _chart(course: CourseEntry) -> dict[str, Any] | None:
-    """Return the loss as points of a line, thinned, in a box of 600 by 160."""
-    files = sorted((course.folder / "out" / "runs").glob("*/metrics.jsonl"))
+    """Return the loss of the phase that learned last, as points of a line, thinned, in a box of 600 by 160."""
     rows = []
-    for path in files[-1:]:
-        with path.open("rb") as file:
-            for line in file:
-                try:
-                    row = json.loads(line)
-                    rows.append((float(row["tokens"]), float(row["loss"]), float(row.get("tokens_per_second") or 0)))
-                except (ValueError, KeyError, TypeError):
-                    continue
+    for line in _last_metrics(course):
+        try:
+            row = json.loads(line)
+            rows.append((float(row["tokens"]), float(row["loss"]), float(row.get("tokens_per_second") or 0)))
+        except (ValueError, KeyError, TypeError):
+            continue
     rows = [r for r in rows if math.isfinite(r[1])]
     if len(rows) < 2:
         return None
@@ -154,6 +151,16 @@ def _chart(course: CourseEntry) -> dict[str, Any] | None:
         "rate": rows[-1][2],
         "last": rows[-1][1],
     }
+
+
+def _last_metrics(course: CourseEntry) -> list[bytes]:
+    """Return the lines of the metrics that were written last; phases of earlier runs may lie beside them."""
+    files = (course.folder / "out" / "runs").glob("*/metrics.jsonl")
+    try:
+        newest = max(files, key=lambda path: path.stat().st_mtime_ns, default=None)
+        return newest.read_bytes().splitlines() if newest else []
+    except FileNotFoundError:  # a run begins anew just now
+        return []
 
 
 def follow(ask: Ask) -> Stream:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import time
@@ -17,7 +18,7 @@ from homeroom.generate.decisions import decided, key_of, read_decisions
 from homeroom.generate.sifted import sifted
 from homeroom.jobs.machine import identity
 from homeroom.pipeline.plan import seconds_of
-from homeroom.web import events
+from homeroom.web import events, pages_runs
 from homeroom.web.app import COOKIE
 from homeroom.web.asked import Ask
 from homeroom.web.pages_runs import SIZES, follow
@@ -161,6 +162,20 @@ def test_a_run_is_begun_once_watched_stopped_and_gone_on_with(browser, desk):
     ann.fill(f"/runs/{job}/resume")
     assert desk.queue.get(job).state == "queued"
     assert ann.get("/runs/999").status_code == 404
+
+
+def test_a_run_shows_its_own_loss_and_not_that_of_an_earlier_try(browser, desk, home):
+    ann, runs = browser("Ann"), home / "insurance" / "out" / "runs"
+    ann.fill("/courses/insurance/runs", size="try")
+    for at, (name, loss) in enumerate((("smoke", 8.25), ("flat", 4.5))):
+        path = runs / name / "metrics.jsonl"
+        write_jsonl(path, [{"tokens": 512 * n, "loss": loss, "tokens_per_second": 100 * loss} for n in range(3)])
+        os.utime(path, (1e9 + at, 1e9 + at))
+        chart = pages_runs._chart(desk.course("insurance"))
+        assert (chart["last"], chart["rate"]) == (loss, 100 * loss)
+        assert f"learns; {100 * loss:.0f} words" in ann.get("/runs/1").text
+    shutil.rmtree(runs)
+    assert ann.get("/runs/1").status_code == 200
 
 
 def test_row_71_no_setting_of_a_run_comes_from_a_visitor(browser, desk):
