@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from homeroom.core.errors import RefusedError, UsageError
 from homeroom.web.asked import Ask, File, Go, NotFound, Page, number
-from homeroom.web.store import Person
+from homeroom.web.store import Person, TooOften
 from homeroom.web.translate import LANGUAGES, translator
 
 
@@ -66,7 +66,8 @@ def log_in(ask: Ask) -> Page | Go:
     try:
         person = store.log_in(ask.get("name"), ask.get("password"), address=ask.address)
     except RefusedError as error:
-        store.note("somebody", "could not log in", ask.get("name")[:60])
+        if not isinstance(error, TooOften):
+            store.note("somebody", "could not log in", ask.get("name")[:60])
         values = {"next": to, "wrong": error.message, "has_passwords": True}
         return Page(template="login.html", values=values, status=403)
     store.note(person.name, "logged in")

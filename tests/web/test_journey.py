@@ -3,11 +3,14 @@
 import html
 import re
 import subprocess
+import time
 
+import pytest
 from web_forms import NOTES, begin, draft_of, field, handed_in, written
 
 from homeroom.community import review
 from homeroom.core import network
+from homeroom.core.errors import RefusedError
 from homeroom.core.files import write_json, write_jsonl
 from homeroom.taxonomy.check import check
 from homeroom.web import store
@@ -286,6 +289,38 @@ def test_behind_a_proxy_a_strangers_wrong_passwords_lock_nobody_else_out(browser
         browser().post("/login", data={"name": f"Nobody {n}", "password": "guess"})
     page = browser().post("/login", data={"name": "Ann", "password": "a long enough password"})
     assert str(page.url).endswith("/"), page.text
+
+
+def test_row_66_behind_a_proxy_a_flood_of_names_is_bounded_and_locks_nobody_out_for_good(browser, desk, monkeypatch):
+    monkeypatch.setattr(store, "MOST_A_MINUTE", 2)
+    desk.is_proxied = True
+    ann = next(p for p in desk.store.people() if p.name == "Ann")
+    desk.store.set_password(ann.id, "a long enough password")
+
+    def tries(name, password="guess"):
+        return browser().post("/login", data={"name": name, "password": password})
+
+    for n in range(3):
+        assert "is wrong" in tries(f"Nobody {n}").text
+    with monkeypatch.context() as during:
+        during.setattr(store, "_verified", None)  # no password is looked at any more
+        for name in ("Nobody 9", "Ann"):
+            assert re.search(r"Too many tries: wait \d+ s", tries(name, "a long enough password").text)
+    assert [n["what"] for n in desk.store.notes()] == ["could not log in"] * 3
+    desk.store._next -= 30  # half a minute later
+    assert tries("Ann", "a long enough password").url.path == "/"
+
+
+def test_row_66_made_up_names_make_nobody_forget_who_must_wait(desk, monkeypatch):
+    monkeypatch.setattr(store, "MOST_KEPT", 3)
+    monkeypatch.setattr(store, "_verified", lambda *given: False)
+    desk.store._tries["name ann"] = (12, time.monotonic() + 500)
+    for name in "abcdef":
+        with pytest.raises(RefusedError, match="is wrong"):
+            desk.store.log_in(name, "guess", address="")
+    assert sorted(desk.store._tries) == ["name ann", "name e", "name f"]
+    with pytest.raises(store.TooOften, match="wait"):
+        desk.store.log_in("Ann", "guess", address="")
 
 
 def test_row_66_logging_in_is_slowed_down_and_never_says_who_exists(browser, desk, monkeypatch):

@@ -73,7 +73,7 @@ def errors():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 name = ast.unparse(node.func).rpartition(".")[2].removesuffix("Error").removeprefix("_")
-                if name in (*ERRORS, "NotFound", "Busy", "Stale", "Conflict", "fault"):
+                if name in (*ERRORS, "NotFound", "Busy", "Stale", "TooOften", "Conflict", "fault"):
                     found |= {in_words(a) for a in node.args[:1]}
                     found |= {in_words(k.value) for k in node.keywords if k.arg == "hint"}
             elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("hint", "reason"):
