@@ -95,9 +95,8 @@ def test_no_page_breaks_for_odd_addresses(browser, place):
 
 
 @pytest.mark.parametrize("place", [p for p in ROUTES if p.method == "GET"], ids=lambda p: p.path)
-@pytest.mark.parametrize("text", ["9" * 5_000, "%C2%B2"], ids=["long", "square"])
-def test_no_page_breaks_for_odd_numbers(browser, place, text):
-    found = browser("Ann").get(f"{address(place)}?page={text}&after={text}", follow_redirects=False)
+def test_no_page_breaks_for_odd_numbers(browser, place):
+    found = browser("Ann").get(f"{address(place)}?page={'9' * 5_000}&after=%C2%B2", follow_redirects=False)
     assert found.status_code in (200, 303, 403, 404)
 
 
