@@ -259,7 +259,7 @@ class _Desk:
     def write(self, made: _Made, seed: Seed, *, wrong: str, sign_off: bool, **about: str) -> Correction:
         base = {n: hash_file(self.course / n) if (self.course / n).is_file() else "" for n in made.changes}
         contribution = Contribution(
-            id=contribution_id("correction", made.leaf, made.changes),
+            id=contribution_id("correction", made.leaf, made.changes, about["who"]),
             kind="correction",
             title=f"Correct: {seed.question[:100]}",
             leaf=made.leaf,

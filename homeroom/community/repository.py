@@ -73,10 +73,13 @@ def commit_files(
     name: str,
     email: str,
 ) -> str:
-    """Commit files (name -> text) to a contribution's branch, begun from the course as it is, and return the commit."""
+    """Commit files (name -> text) to a contribution's branch, begun from the course as it is, and return the commit.
+
+    A branch that was begun before the course went on is begun anew: on the old one it could never be merged.
+    """
     base = open_repository(course)
     before = head_of(course, id)
-    parent = before or base
+    parent = before if before and base_of(course, before) == base else base
     with tempfile.TemporaryDirectory() as temporary:
         env = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}
         _git(course, "read-tree", parent, env=env)

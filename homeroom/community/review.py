@@ -32,7 +32,7 @@ from homeroom.core.contributions import (
     write_contribution,
 )
 from homeroom.core.errors import ContentError, RefusedError, UsageError
-from homeroom.core.files import lock_folder, read_jsonl
+from homeroom.core.files import hash_file, lock_folder, read_jsonl
 from homeroom.taxonomy.diff import Diff, compare
 from homeroom.taxonomy.history import open_commit
 from homeroom.taxonomy.snapshot import at_commit
@@ -79,7 +79,8 @@ def submit(course: Path, contribution: Contribution, changes: dict[str, str], *,
         assisted_by: The model that drafted part of it, which the commit says.
 
     Raises:
-        RefusedError: the contributor did not sign it off, or it was decided already.
+        RefusedError: the contributor did not sign it off, it was decided already, or it is somebody else's.
+        Conflict: a file that it changes is another one by now than the one that it was made from.
     """
     if not contribution.signed_off or not contribution.who.strip():
         raise RefusedError("it is not signed off", hint="Say that you have the right to hand it on.")
@@ -87,6 +88,12 @@ def submit(course: Path, contribution: Contribution, changes: dict[str, str], *,
         before = _stand_of(course, contribution.id)
         if before in ("accepted", "rejected"):
             raise RefusedError(f"it was {before} already", where=contribution.id, hint="Begin a new one.")
+        if before != "new" and read_contribution(course, contribution.id).who != contribution.who:
+            raise RefusedError("this is somebody else's", where=contribution.id, hint="Begin a new one.")
+        for name, digest in contribution.base.items():
+            if digest != (hash_file(course / name) if (course / name).is_file() else ""):
+                hint = "Load the page again; a correction is prepared anew."
+                raise repository.Conflict("this was changed since it was begun", where=name, hint=hint)
         base = repository.open_repository(course)
         written = dataclasses.replace(contribution, base_commit=contribution.base_commit or base, state="open")
         write_contribution(course, written, changes)

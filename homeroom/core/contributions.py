@@ -73,9 +73,9 @@ class Contribution:
     version: int = VERSION
 
 
-def contribution_id(kind: str, leaf: str, changes: Mapping[str, str]) -> str:
-    """Return the id of a contribution that would leave these files so."""
-    return content_id(kind, leaf, sorted(changes.items()))
+def contribution_id(kind: str, leaf: str, changes: Mapping[str, str], who: str) -> str:
+    """Return the id of somebody's contribution that would leave these files so; nobody else's has the same."""
+    return content_id(kind, leaf, sorted(changes.items()), who)
 
 
 def write_contribution(course: Path, contribution: Contribution, changes: Mapping[str, str]) -> Path:

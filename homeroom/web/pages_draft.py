@@ -491,11 +491,12 @@ def submit(ask: Ask) -> Go:
     findings = checked(ask, course, form, text)
     if any(f.severity == "error" for f in findings):
         raise ContentError("something is still to be mended", hint="Go back to the draft: it says where.")
+    changes = files_of(form, document_text="" if draft.extra.get("is_there") else text)
+    base = {n: _hash(course.folder / n) for n in changes}  # before one looks whether somebody changed it
     if _changed_meanwhile(course, draft, form) and ask.get("over") != "yes":
         raise RefusedError(
             "somebody changed this meanwhile", hint="Look at the difference, and say that yours goes on top."
         )
-    changes = files_of(form, document_text="" if draft.extra.get("is_there") else text)
     problems = tuple(
         {
             "code": "finding",
@@ -506,14 +507,14 @@ def submit(ask: Ask) -> Go:
         for f in findings
     )
     name = str(draft.extra.get("name") or form.place.rsplit("/", 1)[-1])
-    id = str(draft.extra.get("contribution") or "") or contribution_id("leaf", form.place, changes)
+    id = str(draft.extra.get("contribution") or "") or contribution_id("leaf", form.place, changes, ask.who.name)
     contribution = Contribution(
         id=id,
         kind="leaf",
         title=f"{name}"[:120],
         leaf=form.place,
         files=tuple(sorted(changes)),
-        base={n: _hash(course.folder / n) for n in changes},
+        base=base,
         who=ask.who.name,
         email=ask.who.email,
         signed_off=True,

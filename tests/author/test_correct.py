@@ -251,7 +251,7 @@ def test_a_leaf_that_has_changed_since_is_not_overwritten(course):
 @pytest.mark.parametrize("written", [1, 2])
 def test_what_a_full_disk_broke_off_is_accepted_the_next_time(course, monkeypatch, written):
     changes = {f"{LEAF}/{name}.md": f"{name}\r\nis new, für alle.\n" for name in ("a", "b")}
-    id = contribution_id("correction", LEAF, changes)
+    id = contribution_id("correction", LEAF, changes, "")
     base = dict.fromkeys(changes, "")
     new = Contribution(id=id, kind="correction", title="two", leaf=LEAF, files=tuple(changes), base=base)
     write_contribution(course, new, changes)

@@ -1,9 +1,11 @@
 """The journey by plain forms, as a browser without script makes it: open, teach, hand in, review, in the course."""
 
+import dataclasses
 import html
 import re
 import subprocess
 import time
+from itertools import permutations
 
 import pytest
 from web_forms import NOTES, begin, draft_of, field, handed_in, written
@@ -167,6 +169,70 @@ def test_two_people_on_one_leaf_the_second_is_shown_the_difference(browser, home
     late = ann.fill(f"{page.url}/approve", seen=field(page.text, "seen"))
     assert late.status_code == 200, late.text
     assert "says Ben." in (home / "insurance" / place / "qna.yaml").read_text()
+
+
+def test_two_who_wait_with_one_leaf_the_second_opens_it_again_and_goes_on_top(browser, home):
+    ann, ben, place = browser("Ann"), browser("Ben"), "knowledge/insurance/claims"
+    handed = {}
+    for who, client in (("Ann", ann), ("Ben", ben)):
+        draft = f"/courses/insurance/drafts/{draft_of(client.fill('/courses/insurance/improve', place=place))}"
+        version = field(client.get(draft).text, "version")
+        client.fill(f"{draft}/save", version=version, about=f"A handbook, says {who}.")
+        handed[who] = client.fill(f"{draft}/submit", signed="yes").url.path
+
+    def approve(path):
+        return ann.fill(f"{path}/approve", seen=field(ann.get(path).text, "seen"))
+
+    assert approve(handed["Ann"]).status_code == 200
+    late = approve(handed["Ben"])
+    assert late.status_code == 403
+    assert "Ask its author to open it again" in late.text
+    draft = f"/courses/insurance/drafts/{draft_of(ben.fill(handed['Ben'] + '/reopen'))}"
+    assert ben.fill(f"{draft}/submit", signed="yes").status_code == 403, "Ann's words are not dropped unseen"
+    assert ben.fill(f"{draft}/submit", signed="yes", over="yes").url.path == handed["Ben"]
+    assert "says Ann." in ann.get(handed["Ben"]).text, "the reader sees what it would replace"
+    assert ben.get(f"{handed['Ben']}/patch").text.count("\nSubject:") == 1
+    assert approve(handed["Ben"]).status_code == 200
+    assert "says Ben." in (home / "insurance" / place / "qna.yaml").read_text()
+
+
+def test_row_32_the_same_words_from_somebody_else_take_nothing_away_from_their_author(browser, desk, home):
+    desk.store.add_person("Cy", role="contributor")
+    ben, cy = browser("Ben"), browser("Cy")
+    mine = handed_in(ben).url.path
+    files = {"patch": ("x.patch", ben.get(f"{mine}/patch").content)}
+    draft = f"/courses/insurance/drafts/{draft_of(cy.fill('/courses/insurance/bring', files=files))}"
+    theirs = cy.fill(f"{draft}/submit", signed="yes").url.path
+    right = {"question": "When must I tell you?", "answer": "Within nine weeks.", "wrong": "Soon."}
+    said = {"passage": "A claim must reach us within nine weeks of the loss."}
+    corrections = {c: c.fill("/courses/insurance/correct", **right, **said).url.path for c in (ben, cy)}
+    for (one, own), (other, foreign) in (((ben, mine), (cy, theirs)), *permutations(corrections.items())):
+        assert own != foreign
+        assert (one.get(own).status_code, other.get(own).status_code) == (200, 404)
+        assert (one.get(foreign).status_code, other.get(foreign).status_code) == (404, 200)
+    found = review.standing(home / "insurance", mine.rsplit("/", 1)[1])
+    assert (found.contribution.who, found.stand) == ("Ben", "waiting")
+    with pytest.raises(RefusedError, match="somebody else"):
+        review.submit(home / "insurance", dataclasses.replace(found.contribution, who="Cy"), {})
+
+
+def test_a_correction_of_what_was_changed_meanwhile_drops_nobodys_words(browser, home):
+    ann, ben, place = browser("Ann"), browser("Ben"), "knowledge/insurance/claims"
+    right = {"question": "On which stair do I find your claims desk?", "answer": "On Cooper's Stair.", "wrong": "None."}
+    prepared = ben.fill("/courses/insurance/correct", **right).url.path
+    draft = f"/courses/insurance/drafts/{draft_of(ann.fill('/courses/insurance/improve', place=place))}"
+    ann.fill(f"{draft}/save", version=field(ann.get(draft).text, "version"), about="A handbook, says Ann.")
+    page = ann.fill(f"{draft}/submit", signed="yes")
+    ann.fill(f"{page.url}/approve", seen=field(page.text, "seen"))
+    late = ben.fill(f"{prepared}/submit", signed="yes")
+    assert late.status_code == 403
+    assert "changed since it was begun" in late.text
+    again = ben.fill("/courses/insurance/correct", **right).url.path
+    page = ben.fill(f"{again}/submit", signed="yes")
+    ann.fill(f"{again}/approve", seen=field(ann.get(again).text, "seen"))
+    text = (home / "insurance" / place / "qna.yaml").read_text()
+    assert "says Ann." in text
+    assert "On which stair do I find" in text
 
 
 def test_corrections_are_made_under_the_servers_own_settings_and_leave_other_courses_alone(browser, desk, home):
