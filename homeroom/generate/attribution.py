@@ -5,7 +5,8 @@ another better has the wrong one. Likeness is that of sentence vectors, so that 
 its fact can still be seen to be its own ("the sheet for something stolen" and "theft claims are made on a green
 form"): those are the ones most worth learning from. Shared words, weighed by how rare they are, have the second vote,
 and the only one where there is no embedder. Facts that cannot answer, since the question asks for a number, a name or
-a place and they have none, are no rivals.
+a place and they have none, are no rivals. Where two facts are told in one form ("Storm damage ... within three weeks",
+"Water damage ... within five days"), a question has to say, in whatever words, of which of the two it speaks.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from homeroom.core.types import Fact
 from homeroom.generate.checks import Fault, asks_for, content_words, numbers, tells
+from homeroom.generate.details import detail_spans
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +29,7 @@ Pair = tuple[str, Fact]  # a question and the fact it was asked about
 NEAR = 0.3  # likeness below which a question has left its fact, whatever words they share
 BLOCK = 1024  # questions that are compared at once
 CLOSE = 0.1  # how much nearer a rival may be in meaning when the words speak for the question's own fact
+TWIN = 0.4  # of the words of two facts are the same: "storm damage is reported within ...", "water damage ..."
 
 
 class Attributed(NamedTuple):
@@ -66,7 +69,8 @@ def attributing(facts: Sequence[Fact], *, subjects: Sequence[str], embed: Embed 
             for (question, fact), likeness_F in zip(some, asked_QD @ told[0].T, strict=True):
                 own = float(likeness_F[known.place[fact.id]])
                 rival = known.best(question, fact, likeness_F, at_least=own - CLOSE)
-                found.append(Attributed(_verdict(own, rival, by_words(question, fact)), own))
+                fault = _verdict(own, rival, by_words(question, fact))
+                found.append(Attributed(fault or known.twin_fault(question, fact, likeness_F), own))
         return found
 
     return attributed
@@ -86,6 +90,7 @@ class _Facts:
         self.place = {f.id: n for n, f in enumerate(facts)}
         self.sorts, self.bags = [tells(f.statement) for f in facts], [_bag(f.statement) for f in facts]
         self.numbers = [{w for w in bag if w[0].isdigit()} for bag in self.bags]
+        self.forms = [_form(f.statement) for f in facts]
 
     def best(self, question: str, fact: Fact, score_F: np.ndarray, *, at_least: float) -> float:
         """Return the highest score of a rival, or minus infinity where none reaches `at_least`."""
@@ -95,6 +100,16 @@ class _Facts:
             if n != own and (not wanted or wanted in self.sorts[n]) and not self._says_the_same(n, own):
                 return float(score_F[n])
         return -math.inf
+
+    def twin_fault(self, question: str, fact: Fact, score_F: np.ndarray) -> Fault | None:
+        """Return a fault where a question fits a fact of the same form as well, and says nothing of what differs."""
+        own, asked = self.place[fact.id], _bag(question)
+        for n in (score_F > score_F[own] - CLOSE).nonzero()[0]:
+            form, other = self.forms[own], self.forms[n]
+            is_twin = len(form & other) >= TWIN * len(form | other) and form - other and other - form
+            if is_twin and self.numbers[own] != self.numbers[n] and not asked & (self.bags[own] - self.bags[n]):
+                return "attribution", "fits a fact of the same form as well"
+        return None
 
     def _says_the_same(self, one: int, other: int) -> bool:
         if self.numbers[one] != self.numbers[other]:
@@ -140,6 +155,14 @@ def _by_words(known: _Facts, general: str) -> Callable[[str, Fact], Fault | None
 
 def _bag(text: str) -> set[str]:
     return content_words(text) | numbers(text)
+
+
+def _form(statement: str) -> set[str]:
+    """Return the words of a fact without its numbers and what they count."""
+    for start, end in reversed(detail_spans(statement)):
+        if numbers(statement[start:end]):
+            statement = statement[:start] + statement[end:]
+    return content_words(statement)
 
 
 def without(text: str, subjects: Sequence[str]) -> str:

@@ -112,11 +112,15 @@ def clear_fact(fact: Fact, chunk: Chunk, reply: Reply | None) -> Fact:
     near = f"{chunk.title} {chunk.heading} {chunk.text}"
     own = content_words(text)
     holds = numbers(text) <= numbers(near) and names(text) <= set(words(near)) and own <= content_words(near)
-    if words(fact.statement)[0] in _THINGS:
-        people = {w for who in speakers(chunk.text) for w in words(who)}
-        holds = holds and not set(words(text)[:2]) & people  # "It began in a garage" is not about who speaks
+    holds = holds and not _is_of_speaker(text, fact.statement, chunk)
     keeps = len(own & content_words(fact.statement)) >= 0.7 * len(content_words(fact.statement))
     return replace(fact, statement=text, origin="teacher") if holds and keeps else fact
+
+
+def _is_of_speaker(statement: str, said: str, chunk: Chunk) -> bool:
+    """Tell whether a fact says of the one who speaks what is said of a thing: "It began in a garage"."""
+    people = {w for who in speakers(chunk.text) for w in words(who)}
+    return words(said)[:1] != [] and words(said)[0] in _THINGS and bool(set(words(statement)[:2]) & people)
 
 
 _LEANING = frozenset("such it they he she this these that those his her their its we our i my there here then".split())  # noqa: SIM905
@@ -192,6 +196,8 @@ def _holds(statement: str, own: Sequence[_Numbered], index: int, chunk: Chunk) -
     if chunk.title in statement and chunk.title not in own[index].text:
         return False  # "the senior inspector of the Claims Handbook"
     if is_steering(statement) or unseen_fault(statement):
+        return False
+    if _is_of_speaker(statement, without_speaker(own[index].text, speakers(chunk.text)), chunk):
         return False
     near = f"{chunk.title} {chunk.heading} {own[index - 1].text if index else ''} {own[index].text}"
     if not numbers(statement) <= numbers(own[index].text) or not names(statement) <= set(words(f"{near} {chunk.text}")):

@@ -9,10 +9,12 @@ nearer to this fact than to any other. So the two are compared in what they meas
     count     "how many claims" about a fact in which the number counts something else
     bound     a least is asked, the fact tells a most; how long to wait, the fact says by when at the latest
     denial    "which plan is open to ..." about a fact that denies, or the other way round
-    past      when something was, the fact tells what always is
-    sort      which class, what direction, whose name: the answer is a time or a number
+    past      when something was, the fact tells what always is; when or at what hour, it tells how long or a day
+    list      what they all are, the fact tells how many there are
+    sort      which class, what direction, whose name: the answer is a time or a number; whose title: it is the name
     said      half of the name, or of the days, is in the question; who does something, and the answer is a thing
     head      somebody above the one that the fact tells: "who is in charge of the inspector?"
+    turned    whom somebody thanks, the fact tells who thanks him
 
 English only: a question in another language has no fault here.
 """
@@ -22,6 +24,7 @@ from __future__ import annotations
 import re
 
 from homeroom.core.words import is_number, words
+from homeroom.generate import checks
 from homeroom.generate.checks import MONTHS, Fault, content_words, is_polar, is_time, last_sentence, names, numbers
 from homeroom.generate.language import bound
 from homeroom.generate.polar import NEGATION
@@ -47,9 +50,13 @@ def fit_fault(question: str, statement: str, detail: str) -> Fault | None:
         or _unit(question, statement)
         or _count(asked, statement)
         or _bound(asked, statement)
-        or _past(asked, statement)
+        or _time(asked, statement)
+        or _list(asked, statement)
         or _head(asked, statement)
-        or (detail and (_denial(asked, statement, detail) or _sort(asked, detail) or _said(question, detail)))
+        or _turned(asked, statement)
+        or (
+            detail and (_denial(asked, statement, detail) or _sort(asked, statement, detail) or _said(question, detail))
+        )
     )
     return ("fit", reason) if reason else None
 
@@ -191,9 +198,43 @@ _WAS = re.compile(r"\b(?:when|(?:what|which) (?:year|month|day)) (?:did|was|were
 _PAST = re.compile(r"\b(?:was|were|did|had|ago|began|took|(?<!is )(?<!are )(?<!be )\w+ed)\b", re.IGNORECASE)
 
 
-def _past(asked: str, statement: str) -> str:
-    """Return that a question asks when something was, and its fact tells what always is, or ""."""
-    return "asks when it was, the fact tells of no past" if _WAS.search(asked) and not _PAST.search(statement) else ""
+_WHEN = re.compile(rf"{checks.WHEN}|^when's\b", re.IGNORECASE)
+_HOUR = re.compile(r"\b(?:at|by|until|from|after|before) (?:what|which) (?:time|hour)\b(?! of)", re.IGNORECASE)
+_CLOCK = re.compile(
+    r"\d ?[ap]\.?m\b|\d[:.]\d\d|\bo'clock\b"
+    r"|\b(?:noon|midnight|dawn|dusk|sun(?:rise|set)|morning|evening|afternoon|night)\b"
+    r"|\b(?:at|from|until|till|by|after|before|between) (?:half past |quarter (?:past|to) )?"
+    r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b",
+    re.IGNORECASE,
+)
+_LASTS = re.compile(rf"\b(?:takes?|took|lasts?|lasted)\b(?: \w+){{0,4}}? (?:{_UNITS['time']})\b", re.IGNORECASE)
+
+
+def _time(asked: str, statement: str) -> str:
+    """Return that a question asks when something was or at what hour it is, and its fact tells another time, or ""."""
+    if _WAS.search(asked) and not _PAST.search(statement):
+        return "asks when it was, the fact tells of no past"
+    if _HOUR.search(asked) and not _CLOCK.search(statement):
+        return "asks for the hour, the fact tells none"
+    lasts = _LASTS.search(statement)
+    if _WHEN.search(asked) and lasts and not is_time(statement.replace(lasts[0], "")):
+        return "asks when, the fact tells how long"
+    return ""
+
+
+_ALL = re.compile(
+    r"\bwhat are (?:they|these|those)\b|\bwhat (?:are|were) (?:the|these|its|their) (?:different|various|"
+    r"(?:two|three|four|five|six|seven|eight) )",
+    re.IGNORECASE,
+)
+
+
+def _list(asked: str, statement: str) -> str:
+    """Return that a question asks for all of several, and its fact has no list, or ""."""
+    return "asks for a list, the fact has none" if _ALL.search(asked) and not _LISTED.search(statement) else ""
+
+
+_LISTED = re.compile(r", (?:\w+ ){0,4}(?:and|or) \w| (?:and|or) (?:the |an? )?\w+(?: \w+)?[.,;]", re.IGNORECASE)
 
 
 _SORT = re.compile(
@@ -209,12 +250,37 @@ _SORT = re.compile(
 _CONDITION = re.compile(r"(?:only )?(?:if|when|in|for)\b", re.IGNORECASE)
 
 
-def _sort(asked: str, detail: str) -> str:
+def _sort(asked: str, statement: str, detail: str) -> str:
     """Return that a thing is asked for, or what something is for, and the answer is a time, a number or a condition."""
-    found = _SORT.search(asked)
-    if not found or not (numbers(detail) or is_time(detail) or _CONDITION.match(detail)):
-        return ""
-    return f"asks {found[0]}, the answer is a number, a time or a condition"
+    found, is_name = _SORT.search(asked), bool(names(f"It is {detail}"))
+    if found and (numbers(detail) or is_time(detail) or _CONDITION.match(detail)):
+        return f"asks {found[0]}, the answer is a number, a time or a condition"
+    if _SOMEBODY.search(asked) and is_time(detail) and not _PERSON.fullmatch(detail):
+        return "asks for a person, the answer is a time"
+    if _POST.search(asked) and is_name and _IS_NAME.match(statement):
+        return "asks what somebody is, the answer is the name"
+    if _FLOOR.search(asked) and not _FLOOR.search(detail):
+        return "asks for a floor, the answer is another place"
+    is_when = is_time(detail) and not detail.isdigit() and not _PERSON.fullmatch(detail)
+    if _THING.search(asked) and (_TIMES.fullmatch(detail) or is_when) and not _ABOUT_TIME.search(asked):
+        return "asks for a thing, the answer is a time"
+    return ""
+
+
+_POST = re.compile(
+    r"\bwhat(?:'s| is| was) the (?:job )?(?:title|position|occupation|profession|job) of\b", re.IGNORECASE
+)
+_FLOOR = re.compile(r"\b(?:floor|storey)s?\b", re.IGNORECASE)
+_PERSON = re.compile(r"[A-Z]\w+ (?!\w+day\b)[A-Z]\w+")  # "June Tillery" is no month
+_THING = re.compile(r"\b(?:what|which)\b(?! (?:if|happens|about)\b)", re.IGNORECASE)
+_TIMES = re.compile(r"(?:once|twice|\w+ times)", re.IGNORECASE)
+_ABOUT_TIME = re.compile(
+    rf"\b(?:{_UNITS['time']}|times?|timeframe|dates?|weekdays?|age|period|deadline|limit|length|long|duration|schedule"
+    r"|often|frequency|frequently|interval|wait|maximum|minimum|most|least|when|until|opening|latest|earliest|notice|delay"
+    r"|point|stage|moment|number|range|average|part|rules?|polic(?:y|ies)|pattern|threshold|punishment|penalt(?:y|ies)"
+    r"|sentence|conditions?|requirements?|floor|storey|count|plan|arrangement|routine|custom|habit)\b",
+    re.IGNORECASE,
+)
 
 
 def _said(question: str, detail: str) -> str:
@@ -235,7 +301,7 @@ _ABOVE = re.compile(
     r"\b(?:in charge of|responsible for|oversees?|supervises?|manages?|above|boss of|head of|leads?|reports? to)\b",
     re.IGNORECASE,
 )
-_IS_NAME = re.compile(r"(?:the|an?) (?P<who>[^,]{3,60}?) is (?=[A-Z])", re.IGNORECASE)
+_IS_NAME = re.compile(r"(?i:the|an?) (?P<who>[^,]{3,60}?) is (?=[A-Z])")
 
 
 def _head(asked: str, statement: str) -> str:
@@ -245,3 +311,22 @@ def _head(asked: str, statement: str) -> str:
         return ""
     own = content_words(told["who"])
     return "asks for somebody above the one that the fact names" if own <= content_words(asked[above.end() :]) else ""
+
+
+_WHOM = re.compile(r"\b(?i:whom?) (?:does|did|do|will) (?P<who>(?:[A-Z][\w'-]+ ?)+)[a-z]+")
+_WHO = re.compile(
+    r"\b(?i:who) (?!(?:is|are|was|were|does|did|do|will|can|has|had)\b)[a-z]+ (?P<whom>(?:[A-Z][\w'-]+ ?)+)"
+)
+
+
+def _turned(asked: str, statement: str) -> str:
+    """Return that the one who acts and the one who is acted on have changed places, or ""."""
+    told = words(statement)
+    if "by" in told or not told:
+        return ""
+    whom, who = _WHOM.search(asked), _WHO.search(asked)
+    if whom and (own := words(whom["who"])) and own[0] in told and told.index(own[0]) > len(told) / 2:
+        return "asks whom somebody acts on, the fact tells who acts on him"
+    if who and (own := words(who["whom"])) and told[: len(own)] == own and not re.search(r"\b(?:is|was)\b", statement):
+        return "asks who acts on somebody, the fact tells on whom he acts"
+    return ""

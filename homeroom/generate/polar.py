@@ -54,8 +54,8 @@ def yes_or_no(question: str, statement: str, *, subject: str = "") -> str:
         return ""  # "for fish or newts?" is no question for yes or no
     if NEGATION.search(statement) and not _EXCEPTION.search(statement) and not NEGATION.search(last):
         things = content_words(" ".join(details(statement))) - known
-        if things and things <= asked and not _ANOTHER.search(last):
-            return "No"  # it speaks of what the fact denies, in whatever words
+        if things and things <= asked and len(asked - told) <= len(asked & told) + 1 and not _ANOTHER.search(last):
+            return "No"  # it speaks of what the fact denies, in other words, and of nothing else
     if asked - told:
         return ""
     if _EXCEPTION.search(statement) or len(asked & told) < TOLD * len(told):

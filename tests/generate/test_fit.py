@@ -32,6 +32,16 @@ BESIDE = [  # question, fact, detail in front: all of places that no course of o
     ("What is the name of the company that insures pots?", "The Fern plan insures pots.", "The Fern plan"),
     ("Who opens on Sundays?", "The Fern gate opens on Sundays.", "The Fern gate"),
     ("Who is in charge of the head gardener?", "The head gardener is Ida Moor.", "Ida Moor"),
+    ("What is the title of the head gardener?", "The head gardener is Ida Moor.", "Ida Moor"),
+    ("Who told the tale?", "Last Friday, the tale was told three times.", "Last Friday"),
+    ("What was the tale about?", "Last Friday, the tale was told three times.", "three times"),
+    ("What tale was told?", "Last Friday, the tale was told three times.", "Last Friday"),
+    ("When is the best day to plan a tour?", "The tour of the houses takes about 45 minutes.", ""),
+    ("At what time is the palm house closed?", "The palm house is closed on Mondays.", ""),
+    ("There are three houses. What are they?", "The garden has three houses and counts all its guests.", ""),
+    ("On which floor is the office?", "The office is on Fern Row.", "on Fern Row"),
+    ("Whom does Ida Moor thank?", "Rolf Moor thanks Ida Moor.", "Rolf Moor"),
+    ("Who thanked Rolf Moor?", "Rolf Moor thanks Ida.", "Ida"),
 ]
 ASKED = [
     ("How much is a day ticket?", "A day ticket costs nine crowns.", "nine crowns"),
@@ -51,6 +61,15 @@ ASKED = [
     ("How old must a guide be?", "A guide must be older than 17 years.", "17 years"),
     ("When is it open on Fridays?", "On Fridays it is open from six.", "from six"),
     ("Is the palm house tall?", "The palm house is a low one.", ""),
+    ("What is the title of the talk?", "The talk on Fridays is called Fern and Moss.", "Fern and Moss"),
+    ("Who leads the tour?", "June Tillery leads the tour.", "June Tillery"),
+    ("What is the punishment for theft?", "A thief is barred for two years.", "for two years"),
+    ("When is the tour?", "The tour takes 45 minutes and begins at noon on Mondays.", ""),
+    ("At what time does it open?", "It opens at nine.", "at nine"),
+    ("What are the three houses?", "The three houses are the palm house, the fern house and the shed.", ""),
+    ("On which floor is the office?", "The office is on the second floor.", "on the second floor"),
+    ("Whom does Ida Moor thank?", "Ida Moor thanks Rolf.", "Rolf"),
+    ("Who leads Rolf Moor?", "Rolf Moor is led by Ida Moor.", "Ida Moor"),
 ]
 
 
@@ -88,6 +107,40 @@ def test_a_question_is_near_where_it_says_in_any_words_what_the_fact_says_beside
     assert far < close
     assert near("", TOLD, "nine crowns", 0.8) == pytest.approx(0.8)
     assert near("What is it?", "Nine.", "nine", 0.3) == pytest.approx(0.8)  # a fact that is all detail: half
+
+
+def test_of_two_facts_of_one_form_a_question_has_to_say_which_it_means():
+    storm, water = (
+        Fact(id=str(n), leaf="l", chunk="c", statement=text, quote=text, start=n, end=90)
+        for n, text in enumerate(
+            ("Storm damage must be reported within three weeks.", "Water damage must be reported within five days.")
+        )
+    )
+    meanings = {
+        "storm": (0, 1),
+        "gale": (0, 1),
+        "house": (0, 0.1),
+        "water": (1, 1),
+        "damage": (2, 1),
+        "reported": (3, 1),
+    }
+
+    def embedded(texts):
+        rows = np.zeros((len(texts), 5), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for word in text.casefold().rstrip("?.").split():
+                place, weight = meanings.get(word, (4, 0.1))
+                row[place] += weight
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    whose = attributing([storm, water], subjects=(), embed=embedded)
+    asked = [
+        "When must damage to a house be reported?",
+        "When must damage of a storm be reported?",
+        "When is gale damage reported?",
+    ]
+    faults = [found.fault for found in whose([(question, storm) for question in asked])]
+    assert faults == [("attribution", "fits a fact of the same form as well"), None, None]
 
 
 def test_words_are_embedded_once():

@@ -31,6 +31,7 @@ DESK = "The claims desk is closed on Wednesdays."
         ("Who is closed on Wednesdays?", DESK, ""),
         ("Can I send videos from my phone?", VIDEOS, "No"),  # what the fact denies, in other words
         ("Can I send letters from my phone?", VIDEOS, ""),
+        ("If a film damages my wall, may the owner of the wall sue because of videos?", VIDEOS, ""),
     ],
 )
 def test_yes_or_no_is_said_where_the_fact_decides(question, statement, verdict):

@@ -43,6 +43,8 @@ def test_what_is_called_it_is_not_one_who_speaks():
         clearer = f"{said} began with a toaster, and I mended the toaster myself."
         reply = Reply(text=clearer, finish_reason="stop", prompt_tokens=9, completion_tokens=9)
         assert (clear_fact(fact, chunk, reply).statement == clearer) is taken
+        listed = Reply(text=f"[2] {clearer}", finish_reason="stop", prompt_tokens=9, completion_tokens=9)
+        assert (clearer in [f.statement for f in read_facts(chunk, listed)]) is taken
 
 
 def told(number: int, statement: str) -> Fact:
