@@ -41,10 +41,11 @@ def first_account(ask: Ask) -> Page | Go:
     if any(not p.closed for p in store.people()) or store.look_at_link(token, "enter") is None:
         return _used_up(ask)
     try:
-        person = store.add_person(ask.get("name"), role="maintainer", email=ask.get("email"))
+        person = store.add_person(ask.get("name"), role="maintainer", email=ask.get("email"), link=token)
     except UsageError as error:
         return Page(template="welcome.html", values={"token": token, "wrong": error.message}, status=400)
-    store.use_link(token, "enter")
+    except RefusedError:
+        return _used_up(ask)
     store.note(person.name, "made the first account")
     return Go(to="/", token=store.begin_session(person))
 
@@ -111,11 +112,12 @@ def joined(ask: Ask) -> Page | Go:
         if not ask.get("password"):
             raise UsageError("a password is needed")
         name, email = ask.get("name"), ask.get("email")
-        person = store.add_person(name, role=role, email=email, password=ask.get("password"))
+        person = store.add_person(name, role=role, email=email, password=ask.get("password"), link=token)
     except UsageError as error:
         values = {"token": token, "role": role, "wrong": error.message}
         return Page(template="join.html", values=values, status=400)
-    store.use_link(token, "invite")
+    except RefusedError:
+        return _used_up(ask)
     store.note(person.name, f"joined as {role}")
     return Go(to="/", token=store.begin_session(person))
 

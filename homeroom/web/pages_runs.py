@@ -166,6 +166,8 @@ def _last_metrics(course: CourseEntry) -> list[bytes]:
 def follow(ask: Ask) -> Stream:
     """Follow a run as it goes."""
     course, job = _job(ask)
+    if job.kind != "run":  # what is tried or drafted is of whoever may see it where it belongs
+        raise NotFound("there is no such run")
     session = ask.session
     if session is None:
         raise RefusedError("log in first")

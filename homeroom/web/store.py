@@ -132,11 +132,15 @@ class Store:
         row = self._open().execute("SELECT * FROM people WHERE id = ?", (id,)).fetchone()
         return _person(row) if row else None
 
-    def add_person(self, name: str, *, role: Role, email: str = "", password: str = "") -> Person:
+    def add_person(self, name: str, *, role: Role, email: str = "", password: str = "", link: str = "") -> Person:
         """Make an account.
+
+        Args:
+            link: The token of a link that it is made by, which is used up with it.
 
         Raises:
             UsageError: the name is taken or no name, or the password is too short.
+            RefusedError: the link was used up meanwhile.
         """
         name = " ".join(name.split())
         if not name or len(name) > MAX_NAME or not name.isprintable() or set(name) & set('<>@"\\'):
@@ -144,6 +148,9 @@ class Store:
         values = (name, email.strip()[:200], role, _hashed(password) if password else "", time.time())
         try:
             with self._write() as database:
+                used = database.execute("DELETE FROM links WHERE token = ?", (_digest(link),)).rowcount
+                if link and not used:
+                    raise RefusedError("the link was used up meanwhile")
                 made = database.execute(
                     "INSERT INTO people (name, email, role, password, created) VALUES (?,?,?,?,?)", values
                 )
