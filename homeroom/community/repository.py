@@ -129,8 +129,13 @@ def _is_clean(course: Path, head: str, commit: str) -> bool:
 
 
 def base_of(course: Path, commit: str) -> str:
-    """Return the commit of the course that a contribution began from."""
-    found = _git(course, "merge-base", "HEAD", commit, check=False).decode("ascii", "replace").strip()
+    """Return the commit of the course that a contribution began from, also where it is part of the course by now."""
+    if not _COMMIT.fullmatch(commit):
+        return ""
+    since = ("rev-list", "--topo-order", "--reverse", "--merges", "--ancestry-path", f"{commit}..HEAD")
+    merges = _git(course, *since, check=False).decode("ascii", "replace").split()
+    before = f"{merges[0]}^1" if merges else "HEAD"  # as the course was before it was taken in
+    found = _git(course, "merge-base", before, commit, check=False).decode("ascii", "replace").strip()
     return found if _COMMIT.fullmatch(found) else ""
 
 

@@ -198,9 +198,12 @@ def test_two_who_wait_with_one_leaf_the_second_opens_it_again_and_goes_on_top(br
     assert ben.fill(f"{draft}/submit", signed="yes").status_code == 403, "Ann's words are not dropped unseen"
     assert ben.fill(f"{draft}/submit", signed="yes", over="yes").url.path == handed["Ben"]
     assert "says Ann." in ann.get(handed["Ben"]).text, "the reader sees what it would replace"
-    assert ben.get(f"{handed['Ben']}/patch").text.count("\nSubject:") == 1
+    patch = ben.get(f"{handed['Ben']}/patch").text
+    assert patch.count("\nSubject:") == 1
     assert approve(handed["Ben"]).status_code == 200
     assert "says Ben." in (home / "insurance" / place / "qna.yaml").read_text()
+    assert ben.get(f"{handed['Ben']}/patch").text == patch, "what was taken in can still be looked at and carried on"
+    assert "says Ann." in ann.get(handed["Ben"]).text
 
 
 def test_row_32_the_same_words_from_somebody_else_take_nothing_away_from_their_author(browser, desk, home):
