@@ -117,6 +117,14 @@ def clear_fact(fact: Fact, chunk: Chunk, reply: Reply | None) -> Fact:
     return replace(fact, statement=text, origin="teacher") if holds and keeps else fact
 
 
+def _is_politeness(statement: str) -> bool:
+    """Tell whether a fact is no more than somebody's thanks or greeting: "Ada thanked Kit for something"."""
+    return len(statement.split()) < 8 and _POLITE.search(statement) is not None
+
+
+_POLITE = re.compile(r"\b(?:thank(?:s|ed)?|greet(?:s|ed)?|welcome[sd]?|said (?:hello|goodbye))\b", re.IGNORECASE)
+
+
 def _is_of_speaker(statement: str, said: str, chunk: Chunk) -> bool:
     """Tell whether a fact says of the one who speaks what is said of a thing: "It began in a garage"."""
     people = {w for who in speakers(chunk.text) for w in words(who)}
@@ -195,7 +203,7 @@ def _holds(statement: str, own: Sequence[_Numbered], index: int, chunk: Chunk) -
         return False
     if chunk.title in statement and chunk.title not in own[index].text:
         return False  # "the senior inspector of the Claims Handbook"
-    if is_steering(statement) or unseen_fault(statement):
+    if is_steering(statement) or unseen_fault(statement) or _is_politeness(statement):
         return False
     if _is_of_speaker(statement, without_speaker(own[index].text, speakers(chunk.text)), chunk):
         return False

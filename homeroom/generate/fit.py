@@ -198,6 +198,7 @@ _WAS = re.compile(r"\b(?:when|(?:what|which) (?:year|month|day)) (?:did|was|were
 _PAST = re.compile(r"\b(?:was|were|did|had|ago|began|took|(?<!is )(?<!are )(?<!be )\w+ed)\b", re.IGNORECASE)
 
 
+_DAYS = frozenset(words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday"))
 _WHEN = re.compile(rf"{checks.WHEN}|^when's\b", re.IGNORECASE)
 _HOUR = re.compile(r"\b(?:at|by|until|from|after|before) (?:what|which) (?:time|hour)\b(?! of)", re.IGNORECASE)
 _CLOCK = re.compile(
@@ -207,7 +208,12 @@ _CLOCK = re.compile(
     r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b",
     re.IGNORECASE,
 )
-_LASTS = re.compile(rf"\b(?:takes?|took|lasts?|lasted)\b(?: \w+){{0,4}}? (?:{_UNITS['time']})\b", re.IGNORECASE)
+_HOW_LONG = re.compile(r"\bhow (?:long|much time)\b(?! ago\b| (?:has|have|is)\b)", re.IGNORECASE)
+_LASTS = re.compile(
+    r"\b(?:(?:takes?|took|lasts?|lasted)\b(?: \w+){0,4}?|for(?: up to| about| at (?:least|most))? \w+)"
+    rf" (?:{_UNITS['time']})\b",
+    re.IGNORECASE,
+)
 
 
 def _time(asked: str, statement: str) -> str:
@@ -219,6 +225,11 @@ def _time(asked: str, statement: str) -> str:
     lasts = _LASTS.search(statement)
     if _WHEN.search(asked) and lasts and not is_time(statement.replace(lasts[0], "")):
         return "asks when, the fact tells how long"
+    if _HOW_LONG.search(asked) and re.search(r"\bago\b", statement, re.IGNORECASE):
+        return "asks how long, the fact tells how long ago"
+    days = _DAYS & set(words(statement))
+    if _WHEN.search(asked) and days and days <= set(words(asked)) and not _CLOCK.search(statement):
+        return "says the days that it asks for"
     return ""
 
 
@@ -296,7 +307,6 @@ def _said(question: str, detail: str) -> str:
 
 
 _SOMEBODY = re.compile(r"\b(?:who|whom|whose|(?:which|what|name of the)(?: \w+)? (?:company|person))\b", re.IGNORECASE)
-_DAYS = frozenset(words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday"))
 _ABOVE = re.compile(
     r"\b(?:in charge of|responsible for|oversees?|supervises?|manages?|above|boss of|head of|leads?|reports? to)\b",
     re.IGNORECASE,
@@ -325,7 +335,7 @@ def _turned(asked: str, statement: str) -> str:
     if "by" in told or not told:
         return ""
     whom, who = _WHOM.search(asked), _WHO.search(asked)
-    if whom and (own := words(whom["who"])) and own[0] in told and told.index(own[0]) > len(told) / 2:
+    if whom and (own := words(whom["who"])) and own[0] in told[2:] and own[0] not in told[:2]:
         return "asks whom somebody acts on, the fact tells who acts on him"
     if who and (own := words(who["whom"])) and told[: len(own)] == own and not re.search(r"\b(?:is|was)\b", statement):
         return "asks who acts on somebody, the fact tells on whom he acts"

@@ -42,6 +42,10 @@ BESIDE = [  # question, fact, detail in front: all of places that no course of o
     ("On which floor is the office?", "The office is on Fern Row.", "on Fern Row"),
     ("Whom does Ida Moor thank?", "Rolf Moor thanks Ida Moor.", "Rolf Moor"),
     ("Who thanked Rolf Moor?", "Rolf Moor thanks Ida.", "Ida"),
+    ("Whom did Ida thank?", "Rolf Moor thanked Ida for something.", "Rolf Moor"),
+    ("When are the books archived?", "The books are kept for nine years.", ""),
+    ("How long did it take to build it?", "It was built eleven years ago.", "eleven years ago"),
+    ("When can I come on Mondays and Fridays?", "It is open on Mondays and Fridays.", ""),
 ]
 ASKED = [
     ("How much is a day ticket?", "A day ticket costs nine crowns.", "nine crowns"),
@@ -70,6 +74,11 @@ ASKED = [
     ("On which floor is the office?", "The office is on the second floor.", "on the second floor"),
     ("Whom does Ida Moor thank?", "Ida Moor thanks Rolf.", "Rolf"),
     ("Who leads Rolf Moor?", "Rolf Moor is led by Ida Moor.", "Ida Moor"),
+    ("When is the hut lost?", "A hut that is empty for more than nine weeks is lost.", "for more than nine weeks"),
+    ("When is the hut let?", "The hut is let for nine weeks from May on.", ""),
+    ("How long ago was it built?", "It was built eleven years ago.", "eleven years ago"),
+    ("How long have they been there?", "They came eleven years ago.", "eleven years ago"),
+    ("When can I come on Mondays?", "On Mondays it is open from noon on.", "from noon on"),
 ]
 
 

@@ -47,6 +47,13 @@ def test_what_is_called_it_is_not_one_who_speaks():
         assert (clearer in [f.statement for f in read_facts(chunk, listed)]) is taken
 
 
+def test_thanks_are_no_fact():
+    text = "**Ada Brask:** Thank you, Kit, for that. The shed shuts at nine."
+    chunk = dataclasses.replace(CHUNK, text=text, end=len(text))
+    listed = Reply(text="[1] Ada Brask thanked Kit.", finish_reason="stop", prompt_tokens=9, completion_tokens=9)
+    assert "Ada Brask thanked Kit." not in [f.statement for f in read_facts(chunk, listed)]
+
+
 def told(number: int, statement: str) -> Fact:
     return Fact(
         id=f"f{number}", leaf="knowledge/shed", chunk="c", statement=statement, quote=statement, start=number, end=90
