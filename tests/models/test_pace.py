@@ -138,7 +138,7 @@ def test_every_request_is_answered_by_a_server_that_takes_only_a_few_at_once(sta
     assert all(reply.text == "fine" for reply in replies)
     assert seen["peak"] > 6  # it tried more
     assert seen["refused"] < 60  # and learned
-    assert 1 <= endpoint.pace.limit <= 12
+    assert 1 <= endpoint.pace.limit < 32  # a client that is slow is refused less, and tries more again
 
 
 def test_a_server_that_takes_many_gets_many():
