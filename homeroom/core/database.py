@@ -11,6 +11,16 @@ from pathlib import Path
 WAIT_S = 30  # for another's write to end
 
 
+class _Kept:
+    """A thread's connection, closed when the thread is gone: SQLite's own end of one leaves that to chance."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self.database = database
+
+    def __del__(self) -> None:
+        self.database.close()
+
+
 def connection(path: Path, kept: threading.local, *pragmas: str) -> sqlite3.Connection:
     """Return this thread's connection to a file, opened at its first use.
 
@@ -18,14 +28,14 @@ def connection(path: Path, kept: threading.local, *pragmas: str) -> sqlite3.Conn
         kept: Where the owner keeps the connections of its threads.
         pragmas: Settings of a connection, such as "foreign_keys = ON".
     """
-    database = getattr(kept, "database", None)
-    if database is None:
-        database = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
-        database.row_factory = sqlite3.Row
+    own: _Kept | None = getattr(kept, "own", None)
+    if own is None:  # closed by whichever thread drops the last word of it, used by this one alone
+        own = _Kept(sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False))
+        own.database.row_factory = sqlite3.Row
         for pragma in ("journal_mode = WAL", *pragmas):
-            database.execute(f"PRAGMA {pragma}")
-        kept.database = database
-    return database
+            own.database.execute(f"PRAGMA {pragma}")
+        kept.own = own
+    return own.database
 
 
 @contextlib.contextmanager

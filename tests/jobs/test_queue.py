@@ -1,6 +1,7 @@
 """The queue: who may work on what, and what a late, lost or second worker may no longer do."""
 
 import os
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def test_one_device_is_never_given_to_two_jobs(queue):
         queue.submit("a", {}, device=device)
     taken = [queue.claim("", ["a"]) for _ in range(4)]
     assert [lease.job.device if lease else None for lease in taken] == ["cpu", "gpu0", "", None]
-    with sqlite3.connect(queue.path) as database, pytest.raises(sqlite3.IntegrityError):
+    with contextlib.closing(sqlite3.connect(queue.path)) as database, pytest.raises(sqlite3.IntegrityError):
         database.execute("UPDATE jobs SET state = 'running' WHERE device = 'cpu'")
     queue.finish(taken[0], "done")
     assert queue.claim("", ["a"]).job.device == "cpu"
