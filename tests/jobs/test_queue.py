@@ -1,7 +1,7 @@
 """The queue: who may work on what, and what a late, lost or second worker may no longer do."""
 
-import os
 import contextlib
+import os
 import sqlite3
 import subprocess
 import sys
