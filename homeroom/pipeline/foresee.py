@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -145,11 +146,12 @@ def _why(course: Course, stage: str) -> str:
 
 
 def _memory_gib(course: Course) -> float | None:
-    """Return what training needs at its peak, or None while the student is not on this machine."""
+    """Return what training needs at its peak, or None while the student, or torch, is not on this machine."""
     from homeroom.models.store import installed
 
     student, train = course.recipe.student.model, course.recipe.train
-    if student not in {m.name for m in installed()} and not Path(student).is_dir():
+    is_here = student in {m.name for m in installed()} or Path(student).is_dir()
+    if not is_here or find_spec("torch") is None:
         return None
     from transformers import AutoConfig
 

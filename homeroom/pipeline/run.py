@@ -13,6 +13,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
     """
     from homeroom.pipeline import foresee
 
+    _refuse_without_torch(until)
     _refuse_small_disk(course.out)
     with lock_folder(course.out):
         for pattern in (".", "*", "asked/*"):
@@ -100,6 +102,16 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
         finally:
             course.rest()
     return summary_of(course, until)
+
+
+def _refuse_without_torch(until: str) -> None:
+    """Say it before the teacher has worked for half an hour."""
+    if until in ("dataset", "train", "report") and find_spec("torch") is None:
+        raise MachineError(
+            "torch is not installed, and the student needs it",
+            hint="make setup installs the build that fits this machine; elsewhere: pip install torch, the CPU build "
+            "where there is no GPU.",
+        )
 
 
 def _refuse_small_disk(out: Path) -> None:

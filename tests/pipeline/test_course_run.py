@@ -15,7 +15,7 @@ from scripted_endpoint import Raw, scripted_server
 from tiny_embedder import TinyEmbedder
 from tiny_student import make_tiny_student
 
-from homeroom.core.errors import ContentError, RefusedError, UsageError
+from homeroom.core.errors import ContentError, MachineError, RefusedError, UsageError
 from homeroom.core.files import read_json, read_jsonl, read_record, write_json, write_record
 from homeroom.pipeline import run as running
 from homeroom.pipeline.course import base_of, digest_of, open_course, read_report
@@ -134,6 +134,14 @@ def test_what_was_said_on_the_command_is_known_of_a_finished_course(make_course,
     made = as_made(folder, plain.recipe)
     assert (made.student, made.train.phases) == (course.recipe.student, course.recipe.train.decisive().phases)
     assert (made.samples, made.teacher.model, made.teacher.url) == (course.recipe.samples, "scripted", teacher)
+
+
+def test_a_missing_torch_is_said_before_the_teacher_has_worked(make_course, teacher, student, monkeypatch):
+    monkeypatch.setattr(running, "find_spec", lambda name: None)
+    before = len(teacher.asked)
+    with pytest.raises(MachineError, match="torch is not installed"):
+        run(opened(make_course(), teacher, student))
+    assert len(teacher.asked) == before
 
 
 def test_a_second_run_does_nothing_and_a_changed_setting_remakes_only_what_depends_on_it(make_course, teacher, student):
