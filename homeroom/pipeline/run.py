@@ -85,7 +85,6 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
     """
     from homeroom.pipeline import foresee
 
-    _refuse_without_torch(until)
     _refuse_small_disk(course.out)
     with lock_folder(course.out):
         for pattern in (".", "*", "asked/*"):
@@ -95,6 +94,8 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
             wanted = [until] if only else list(STAGES[: STAGES.index(until) + 1])
             while wanted:
                 stage = wanted.pop(0)
+                if stage == "facts":  # the first for which the teacher works
+                    _refuse_without_torch(until)
                 course = settle(course, stage)
                 _stage(course, stage, MAKE[stage])
                 if stage == "train" and not only and rounds.after_training(course):
