@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 import homeroom
-from homeroom.core.errors import HomeroomError
+from homeroom.core.errors import HomeroomError, no_torch
 
 COMMANDS = {  # name -> (module in this folder, one line of help); the help is here so that --help imports nothing
     "init": "a course from an example",
@@ -90,12 +90,20 @@ def main() -> None:
         click.echo("Stopped. The same command goes on from here.", err=True)
         _leave(INTERRUPTED)
     except HomeroomError as error:
-        end_line()
-        show(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        _fail(error)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        _fail(no_torch())
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _fail(error: HomeroomError) -> NoReturn:
+    end_line()
+    show(f"error: {error}", err=True)
+    sys.exit(error.exit_code)
 
 
 def _terminated(number: int, frame: object) -> None:

@@ -54,3 +54,12 @@ class RefusedError(HomeroomError, PermissionError):
 
 class StageError(HomeroomError, RuntimeError):
     """A stage ran, and what it gave is not good enough to go on with."""
+
+
+def no_torch() -> MachineError:
+    """Return what is said where the student is needed and torch is not installed."""
+    return MachineError(
+        "torch is not installed, and the student needs it",
+        hint="make setup installs the build that fits this machine; elsewhere: pip install torch, the CPU build where "
+        "there is no GPU. What was done is kept.",
+    )

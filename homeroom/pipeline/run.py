@@ -19,7 +19,7 @@ from typing import Any
 
 import homeroom
 from homeroom.core.config import Recipe
-from homeroom.core.errors import HomeroomError, MachineError
+from homeroom.core.errors import HomeroomError, MachineError, no_torch
 from homeroom.core.files import (
     RESUMING,
     Record,
@@ -94,8 +94,8 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
             wanted = [until] if only else list(STAGES[: STAGES.index(until) + 1])
             while wanted:
                 stage = wanted.pop(0)
-                if stage == "facts":  # the first for which the teacher works
-                    _refuse_without_torch(until)
+                if stage == "facts" and until in ("train", "report"):
+                    _refuse_without_torch()
                 course = settle(course, stage)
                 _stage(course, stage, MAKE[stage])
                 if stage == "train" and not only and rounds.after_training(course):
@@ -105,14 +105,10 @@ def run(course: Course, *, until: str = "report", only: bool = False) -> dict[st
     return summary_of(course, until)
 
 
-def _refuse_without_torch(until: str) -> None:
+def _refuse_without_torch() -> None:
     """Say it before the teacher has worked for half an hour."""
-    if until in ("dataset", "train", "report") and find_spec("torch") is None:
-        raise MachineError(
-            "torch is not installed, and the student needs it",
-            hint="make setup installs the build that fits this machine; elsewhere: pip install torch, the CPU build "
-            "where there is no GPU.",
-        )
+    if find_spec("torch") is None:
+        raise no_torch()
 
 
 def _refuse_small_disk(out: Path) -> None:

@@ -1,5 +1,6 @@
 """The commands as a person meets them: messages, exit codes, JSON on stdout."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -13,9 +14,11 @@ import pytest
 import scripted_teacher
 from scripted_endpoint import Raw, scripted_server
 
+from homeroom.cli import main as main_module
 from homeroom.cli.main import printable, show_progress
 
 ROOT = Path(__file__).parents[2]
+HAS_TORCH = importlib.util.find_spec("torch") is not None
 EXAMPLES = ROOT / "homeroom" / "data" / "examples"
 
 
@@ -96,12 +99,24 @@ def test_an_unknown_command_option_and_recipe_key_name_the_nearest(homeroom, tmp
 
 
 def test_no_network_and_no_model_is_exit_4_with_what_to_do(homeroom):
-    pytest.importorskip("torch")  # else that is said first
     homeroom("init", "course")
-    done = homeroom("run", "course", HOMEROOM_OFFLINE="1")
+    command = "run" if HAS_TORCH else "generate"  # without torch a run says that first
+    done = homeroom(command, "course", HOMEROOM_OFFLINE="1")
     assert done.returncode == 4, done.stderr
     assert "homeroom models pull" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_without_torch_what_needs_it_says_how_to_install_it(monkeypatch, capsys):
+    def needs(*, standalone_mode):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(main_module.cli, "main", needs)
+    monkeypatch.setattr(main_module.signal, "signal", lambda *args: None)  # this process keeps its own
+    with pytest.raises(SystemExit) as ended:
+        main_module.main()
+    assert ended.value.code == 4
+    assert "make setup" in capsys.readouterr().err
 
 
 def test_a_document_that_is_missing_is_named(homeroom, tmp_path):
@@ -150,7 +165,6 @@ def test_doctor_finds_out_what_an_endpoint_can(homeroom):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 6)])
 def test_stopping_a_run_exits_as_promised_and_says_that_it_goes_on(tmp_path, number, code):
-    pytest.importorskip("torch")
     asked, ended = [], threading.Event()
 
     def answer(messages):

@@ -132,13 +132,13 @@ def strict_server(most: int, *, status: int, seconds: float = 0.02) -> Iterator[
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_every_request_is_answered_by_a_server_that_takes_only_a_few_at_once(status: int):
-    with strict_server(6, status=status) as (url, seen):
+    with strict_server(6, status=status, seconds=0.1) as (url, seen):  # longer than a busy machine takes to ask
         endpoint = Endpoint(url, "scripted", in_flight=32)
         replies = ask_all(endpoint, requests(200), keep=None, max_failures=0)
     assert all(reply.text == "fine" for reply in replies)
     assert seen["peak"] > 6  # it tried more
     assert seen["refused"] < 60  # and learned
-    assert 1 <= endpoint.pace.limit < 32  # a client that is slow is refused less, and tries more again
+    assert 1 <= endpoint.pace.limit <= 12
 
 
 def test_a_server_that_takes_many_gets_many():
