@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,13 +13,14 @@ WAIT_S = 30  # for another's write to end
 
 
 class _Kept:
-    """A thread's connection, closed when the thread is gone: SQLite's own end of one leaves that to chance."""
+    """A thread's connection, closed when the thread or its owner is gone: SQLite's own end of one leaves that to chance.
+
+    Not by `__del__`: of a ring of objects that goes as a whole, the connection may be the first whose end is called.
+    """
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self.database = database
-
-    def __del__(self) -> None:
-        self.database.close()
+        weakref.finalize(self, database.close)
 
 
 def connection(path: Path, kept: threading.local, *pragmas: str) -> sqlite3.Connection:
