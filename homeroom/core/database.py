@@ -13,7 +13,7 @@ WAIT_S = 30  # for another's write to end
 
 
 class _Kept:
-    """A thread's connection, closed when the thread or its owner is gone: SQLite's own end of one leaves that to chance.
+    """A thread's connection, closed when the thread or its owner is gone, which SQLite itself leaves to chance.
 
     Not by `__del__`: of a ring of objects that goes as a whole, the connection may be the first whose end is called.
     """

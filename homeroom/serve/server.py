@@ -265,12 +265,16 @@ def serve(
     """
     import uvicorn
 
+    from homeroom.serve.connections import AT_ONCE, PatientProtocol
+
     listener = listen(host, port)
     is_own = host in ("127.0.0.1", "localhost", "::1")
     api_key = api_key or ("" if is_own else secrets.token_urlsafe(24))
     app = make_app(models, hosts=(*LOOPBACK, host) if is_own else ("*",), api_key=api_key, embed=embed)
     config = uvicorn.Config(
         app,
+        http=PatientProtocol,
+        limit_concurrency=AT_ONCE,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -8,6 +8,7 @@ No page does any of this itself. What goes wrong becomes a page that says what, 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import hmac
@@ -45,6 +46,7 @@ from homeroom.web.v1 import v1_routes
 
 COOKIE, LANGUAGE = "homeroom", "language"
 MAX_FORM, MAX_UPLOAD = 2 * 2**20, 52 * 2**20  # bytes
+FORM_S, UPLOAD_S = 60.0, 900.0  # in which they must have come
 MAX_FIELDS = 4_000
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -123,7 +125,7 @@ def _page(desk: Desk, place: Place, *, secure: bool, api: bool) -> Any:
 
 async def _checked(desk: Desk, place: Place, request: Request, *, api: bool) -> tuple[Ask, Session | None]:
     is_upload = place.takes_files and _kind(request) == "multipart/form-data"
-    request = _bounded(request, MAX_UPLOAD if is_upload else MAX_FORM)
+    request = _bounded(request, *((MAX_UPLOAD, UPLOAD_S) if is_upload else (MAX_FORM, FORM_S)))
     session = await run_in_threadpool(desk.store.session, request.cookies.get(COOKIE, ""))
     person, has_key = (session.person if session else None), False
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -160,16 +162,20 @@ def _kind(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _bounded(request: Request, most: int) -> Request:
-    """Return a request of which at most `most` bytes are read, whatever it says of its length."""
+def _bounded(request: Request, most: int, seconds: float) -> Request:
+    """Return a request of which at most `most` bytes are read, in `seconds` at most, whatever it says of its length."""
     too_much = ContentError(f"more than {most // 2**20} MiB were sent", hint="Send less at once.")
-    num_bytes = 0
+    num_bytes, end = 0, asyncio.get_running_loop().time() + seconds
     if not 0 <= number(request.headers.get("content-length", "0"), -1) <= most:
         raise too_much
 
     async def receive() -> Message:
         nonlocal num_bytes
-        message = await request.receive()
+        try:
+            async with asyncio.timeout_at(end):
+                message = await request.receive()
+        except TimeoutError:
+            raise ContentError("what was sent did not come in time", hint="Send it again, or less at once.") from None
         num_bytes += len(message.get("body", b""))
         if num_bytes > most:
             raise too_much

@@ -44,6 +44,7 @@ def serve_pages(
     """
     import uvicorn
 
+    from homeroom.serve.connections import AT_ONCE, PatientProtocol
     from homeroom.serve.server import listen
     from homeroom.web.app import make_app
 
@@ -54,13 +55,14 @@ def serve_pages(
     app = make_app(desk, hosts=hosts, secure=bool(certificate) or behind_tls)
     config = uvicorn.Config(
         app,
+        http=PatientProtocol,
+        limit_concurrency=AT_ONCE,
         log_level="warning",
         access_log=False,
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=3,
         timeout_keep_alive=30,
-        limit_concurrency=300,
         h11_max_incomplete_event_size=65_536,
         ssl_certfile=str(certificate) if certificate else None,
         ssl_keyfile=str(key) if key else None,

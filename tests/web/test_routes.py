@@ -8,7 +8,8 @@ import anyio
 import pytest
 from web_forms import begin, field
 
-from homeroom.web.app import HEADERS, MAX_FORM, MAX_UPLOAD, POLICY, make_app
+from homeroom.web import app
+from homeroom.web.app import COOKIE, HEADERS, MAX_FORM, MAX_UPLOAD, POLICY, make_app
 from homeroom.web.routes import ROUTES
 
 KNOWN = {"course": "insurance", "draft": "000000000000", "id": "0" * 12, "job": "1", "person": "2", "token": "x"}
@@ -25,6 +26,12 @@ def call(client, place, api=False, **fields):
     if place.method == "GET":
         return client.get(address(place, api), follow_redirects=False)
     return client.post(address(place, api), data=fields, follow_redirects=False)
+
+
+def scope_of(key, kind):
+    headers = {"host": "testserver", "authorization": f"Bearer {key}", "content-type": kind}
+    return {"type": "http", "method": "POST", "path": "/api/v1/courses/insurance/bring", "query_string": b"",
+            "headers": [(n.encode(), v.encode()) for n, v in headers.items()]}  # fmt: skip
 
 
 @pytest.mark.parametrize("place", ROUTES, ids=ids)
@@ -172,12 +179,35 @@ def test_row_55_nobody_is_sent_to_another_site_after_logging_in(browser, desk):
         assert (found.status_code, found.headers["location"]) == (303, "/")
 
 
+def test_row_56_logging_in_makes_a_new_session_and_logging_out_ends_it_everywhere(browser, desk):
+    ann = next(p for p in desk.store.people() if p.name == "Ann")
+    desk.store.set_password(ann.id, "a long enough password")
+    client = browser()
+    client.cookies.set(COOKIE, "chosen-by-somebody-else")
+    client.post("/login", data={"name": "Ann", "password": "a long enough password"}, follow_redirects=False)
+    mine = next(c.value for c in client.cookies.jar if c.name == COOKIE and c.value != "chosen-by-somebody-else")
+    thief, forger = browser(), browser()
+    thief.cookies.set(COOKIE, mine)
+    forger.cookies.set(COOKIE, "chosen-by-somebody-else")
+    assert thief.get("/me", follow_redirects=False).status_code == 200
+    assert forger.get("/me", follow_redirects=False).status_code == 303
+    thief.post("/logout", data={"csrf": thief.csrf()})
+    again = browser()
+    again.cookies.set(COOKIE, mine)
+    assert again.get("/me", follow_redirects=False).status_code == 303
+
+
 @pytest.mark.parametrize(
     ("headers", "content"),
     [
         ({"Content-Length": "-1"}, b""),
         ({"Content-Length": "99999999999"}, b""),
         ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x\r\n" + b"A: b\r\n" * 10_000 + b"\r\n\r\n--x--"),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x\r\nA: " + b"b" * 1_000_000 + b"\r\n\r\n\r\n--x--"),
+        (
+            {"Content-Type": "multipart/form-data; boundary=x"},
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 10_000 + b"--x--",
+        ),
         ({"Content-Type": "multipart/form-data"}, b"no boundary"),
         ({"Content-Type": "application/x-www-form-urlencoded"}, b"&".join(b"a%d=1" % n for n in range(10_000))),
         ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=%FF%FE"),
@@ -189,7 +219,7 @@ def test_row_55_nobody_is_sent_to_another_site_after_logging_in(browser, desk):
         ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=%00"),
         ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=" + b"x" * 3_000_000),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_row_58_a_form_that_means_harm_is_refused_quickly(browser, headers, content):
     client = browser("Ann")
@@ -207,6 +237,24 @@ def test_any_character_can_be_written_in_any_way(browser, desk):
 
 
 @pytest.mark.parametrize(
+    ("kind", "limit"), [("multipart/form-data; boundary=x", "UPLOAD_S"), ("application/json", "FORM_S")]
+)
+def test_row_66_a_form_that_does_not_come_is_given_up(desk, monkeypatch, kind, limit):
+    monkeypatch.setattr(app, limit, 0.05)
+    key, said = desk.store.make_key(desk.store.people()[0], "k"), []
+
+    async def receive():
+        await anyio.sleep(60)
+
+    async def send(message):
+        said.append(message)
+
+    anyio.run(make_app(desk, hosts=("testserver",)), scope_of(key, kind), receive, send)
+    assert said[0]["status"] == 400
+    assert b"in time" in said[1]["body"]
+
+
+@pytest.mark.parametrize(
     ("kind", "most"), [("multipart/form-data; boundary=x", MAX_UPLOAD), ("application/json", MAX_FORM)]
 )
 def test_no_more_is_read_than_may_be_sent_whatever_a_request_says_of_its_length(desk, kind, most):
@@ -221,9 +269,7 @@ def test_no_more_is_read_than_may_be_sent_whatever_a_request_says_of_its_length(
     async def send(message):
         statuses.append(message.get("status"))
 
-    headers = {"host": "testserver", "authorization": f"Bearer {key}", "content-type": kind}
-    scope = {"type": "http", "method": "POST", "path": "/api/v1/courses/insurance/bring", "query_string": b"",
-             "headers": [(n.encode(), v.encode()) for n, v in headers.items()]}  # fmt: skip
+    scope = scope_of(key, kind)
     anyio.run(make_app(desk, hosts=("testserver",)), scope, receive, send)
     assert statuses[0] == 400
     assert len(read) <= most / 2**20 + 2
