@@ -11,6 +11,7 @@ a place and they have none, are no rivals. Where two facts are told in one form 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from homeroom.core.types import Fact
 from homeroom.generate.checks import Fault, asks_for, content_words, numbers, tells
 from homeroom.generate.details import detail_spans
+from homeroom.generate.language import clauses
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,12 +63,13 @@ def attributing(facts: Sequence[Fact], *, subjects: Sequence[str], embed: Embed 
         if not pairs:
             return []
         if not told:
-            told.append(embed([without(f.statement, subjects) for f in facts]))
+            told.append(embed([without(part, subjects) for parts in known.parts for part in parts]))
         found: list[Attributed] = []
         for start in range(0, len(pairs), BLOCK):
             some = pairs[start : start + BLOCK]
             asked_QD = embed([without(q, subjects) for q, _ in some])
-            for (question, fact), likeness_F in zip(some, asked_QD @ told[0].T, strict=True):
+            likeness_QF = known.of_facts(asked_QD @ told[0].T)
+            for (question, fact), likeness_F in zip(some, likeness_QF, strict=True):
                 own = float(likeness_F[known.place[fact.id]])
                 rival = known.best(question, fact, likeness_F, at_least=own - CLOSE)
                 fault = _verdict(own, rival, by_words(question, fact))
@@ -91,6 +94,14 @@ class _Facts:
         self.sorts, self.bags = [tells(f.statement) for f in facts], [_bag(f.statement) for f in facts]
         self.numbers = [{w for w in bag if w[0].isdigit()} for bag in self.bags]
         self.forms = [_form(f.statement) for f in facts]
+        self.parts = [_parts(f.statement) for f in facts]
+        self.starts = list(itertools.accumulate((len(parts) for parts in self.parts[:-1]), initial=0))
+
+    def of_facts(self, likeness_QP: np.ndarray) -> np.ndarray:
+        """Return the likeness of questions to facts from that to their parts: that of the part that is most like."""
+        import numpy as np
+
+        return np.maximum.reduceat(likeness_QP, self.starts, axis=1)
 
     def best(self, question: str, fact: Fact, score_F: np.ndarray, *, at_least: float) -> float:
         """Return the highest score of a rival, or minus infinity where none reaches `at_least`."""
@@ -151,6 +162,12 @@ def _by_words(known: _Facts, general: str) -> Callable[[str, Fact], Fault | None
         return None
 
     return fault
+
+
+def _parts(statement: str) -> list[str]:
+    """Return a statement and, where it says several things, each: a question asks for one of them."""
+    parts = clauses(statement)
+    return [statement, *parts] if len(parts) > 1 else [statement]
 
 
 def _bag(text: str) -> set[str]:

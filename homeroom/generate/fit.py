@@ -264,7 +264,8 @@ _CONDITION = re.compile(r"(?:only )?(?:if|when|in|for)\b", re.IGNORECASE)
 def _sort(asked: str, statement: str, detail: str) -> str:
     """Return that a thing is asked for, or what something is for, and the answer is a time, a number or a condition."""
     found, is_name = _SORT.search(asked), bool(names(f"It is {detail}"))
-    if found and (numbers(detail) or is_time(detail) or _CONDITION.match(detail)):
+    of_a_name = is_name and found is not None and "name" in found[0].casefold()  # "in the Old Rope Loft" has one
+    if found and (numbers(detail) or is_time(detail) or (_CONDITION.match(detail) and not of_a_name)):
         return f"asks {found[0]}, the answer is a number, a time or a condition"
     if _SOMEBODY.search(asked) and is_time(detail) and not _PERSON.fullmatch(detail):
         return "asks for a person, the answer is a time"

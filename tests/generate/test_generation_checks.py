@@ -4,7 +4,7 @@ import pytest
 
 from homeroom.core.types import Fact, Question
 from homeroom.generate import checks
-from homeroom.generate.attribution import attribute
+from homeroom.generate.attribution import NEAR, attribute
 from homeroom.generate.details import leak_fault
 from homeroom.generate.duplicates import duplicates
 
@@ -122,3 +122,16 @@ def test_meaning_speaks_for_a_question_that_shares_no_word_with_its_fact():
     assert found[0] is None
     assert "nearer to another fact" in found[1][1]
     assert "left its fact" in found[2][1]
+
+
+def test_a_question_about_one_part_of_a_fact_is_compared_with_that_part():
+    import numpy as np
+
+    def embed(texts):
+        rows = np.array([[t.count(w) for w in ("insurer", "town", "sits", "founded", "pilots")] for t in texts], float)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-9)
+
+    both = fact("It is the insurer of insurers in the insurer's town, and it was founded by pilots.")
+    whole_PD = embed(["Who founded it?", both.statement])
+    assert whole_PD[0] @ whole_PD[1] < NEAR
+    assert attribute([("Who founded it?", both)], [both], subjects=(), embed=embed) == [None]
