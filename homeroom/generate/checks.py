@@ -108,6 +108,8 @@ def form_fault(question: str) -> Fault | None:
         return "form", f"{count} words"
     if "?" not in question and "？" not in question:
         return "form", "asks nothing"
+    if "__" in question:
+        return "form", "has the gap of the prompt in it"
     return None
 
 

@@ -1,9 +1,8 @@
 """A fact with a gap in the place of the detail that is asked for, and how such a detail is asked for.
 
 A small teacher that sees the whole fact says the answer in its question ("What happens to damage caused by squirrels?"
-for the answer "squirrels"), or asks for something else. From a sentence with a gap it asks for what is missing: of two
-times 96 questions about the 16 facts that had most often failed, 46 % passed the checks, and 24 % without the gap
-(`dev/LOG.md`).
+for the answer "squirrels"). From a sentence with a gap it asks for what is missing ("What type of damage is never paid
+for?"). Measured in `dev/LOG.md`.
 """
 
 from __future__ import annotations

@@ -135,3 +135,10 @@ def test_a_question_about_one_part_of_a_fact_is_compared_with_that_part():
     whole_PD = embed(["Who founded it?", both.statement])
     assert whole_PD[0] @ whole_PD[1] < NEAR
     assert attribute([("Who founded it?", both)], [both], subjects=(), embed=embed) == [None]
+
+
+def test_a_question_that_repeats_the_gap_of_its_prompt_is_none():
+    assert checks.form_fault("The shop opens at ____. When does it open?") == (
+        "form",
+        "has the gap of the prompt in it",
+    )
