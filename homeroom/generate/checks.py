@@ -153,8 +153,17 @@ _WANTS = {
     "place": re.compile(
         r"\bwhere\b|\b(?:which|what|name of the) (?:place|building|town|city|room|street)\b|\b(?:location|address) of\b"
     ),
-    "name": re.compile(r"\b(?:who|whom|whose)\b|\bname of\b|\bwhich (?:person|bank|company)\b"),
+    "name": re.compile(
+        r"(?:^|[.,:;!?] |\b(?:and|but|to|by|for|from|with|of|is|was|know|me|wonder|remind) )(?:who|whom|whose)\b"
+        r"|\bname of\b|\bwhich (?:person|bank|company)\b"  # "families who ..." asks for nobody
+    ),
 }
+_NAME_OF = re.compile(
+    r"\bname of (?:the |an? |your |our |their |its )?"
+    r"(?P<what>[a-z-]+(?: (?!(?:for|of|to|in|at|on|by|with|and)\b)[a-z-]+)??)"
+    r"(?=\?| (?:that|which|who|where|for|of|to|in|at|on|by|with|and|used|responsible|is|was|given)\b)",
+    re.IGNORECASE,
+)
 _PLACED = re.compile(r"\b(?:in|at|on|near|to|from|through)\s+(?:the\s+)?(?:[a-z]+\s+of\s+(?:the\s+)?)?(?=[A-Z])")
 
 
@@ -169,7 +178,7 @@ def tells(statement: str) -> frozenset[str]:
 def type_fault(question: str, fact: Fact) -> Fault | None:
     """A question for a number, a name, a place, a time or a reason is answered by a fact that has one."""
     wanted = asks_for(question)
-    if wanted and wanted not in tells(fact.statement):
+    if wanted and wanted not in tells(fact.statement) and not _is_named(question, fact.statement):
         return "type", f"asks for a {wanted}, the fact has none"
     asked = last_sentence(question)
     return next(
@@ -180,6 +189,15 @@ def type_fault(question: str, fact: Fact) -> Fault | None:
         ),
         None,
     )
+
+
+def _is_named(question: str, statement: str) -> bool:
+    """Say whether a fact has the name of a thing that is asked for: any name at all, or "form" of "a purple form"."""
+    of = _NAME_OF.search(question)
+    if of is None:
+        return False
+    last = content_words(of["what"].split()[-1])
+    return bool(names(statement)) or (bool(last) and last <= content_words(statement))
 
 
 def is_time(text: str) -> bool:

@@ -22,6 +22,7 @@ NEGATION = re.compile(
     r"\b(?:not|never|nobody|none|neither|cannot|without|no(?! (?:\w+er|more|less) than\b))\b|n't\b", re.IGNORECASE
 )
 _BOUND = re.compile(r"\bno (?:\w+er|more|less) than\b", re.IGNORECASE)
+_ONLY = re.compile(r"\bonly (?:if|when|with)\b", re.IGNORECASE)
 _EXCEPTION = re.compile(r"\b(?:only|except|unless|if|but|because|unlike|either|or)\b", re.IGNORECASE)
 _VERBS = "is|are|was|were|can|may|must|will|should"
 _STATEMENT = re.compile(rf"(?P<who>[^,;:]{{3,80}}?) (?P<verb>{_VERBS}|does|do|did) (?P<no>not |never )?(?P<rest>.+)\.")
@@ -56,6 +57,10 @@ def yes_or_no(question: str, statement: str, *, subject: str = "") -> str:
         things = content_words(" ".join(details(statement))) - known
         if things and things <= asked and len(asked - told) <= len(asked & told) + 1 and not _ANOTHER.search(last):
             return "No"  # it speaks of what the fact denies, in other words, and of nothing else
+    if re.match(r"(?:every|each|all|any)\b", statement, re.IGNORECASE):
+        asked -= content_words("always ever")
+    if _is_condition_left_out(last, asked, statement):
+        return "No"
     if asked - told:
         return ""
     if _EXCEPTION.search(statement) or len(asked & told) < TOLD * len(told):
@@ -64,6 +69,15 @@ def yes_or_no(question: str, statement: str, *, subject: str = "") -> str:
         return ""
     negated = bool(NEGATION.search(last)) != bool(NEGATION.search(statement))
     return "No" if negated else "Yes"
+
+
+def _is_condition_left_out(last: str, asked: set[str], statement: str) -> bool:
+    """Say whether a question asks for something "without" what the fact allows it "only with"."""
+    only = _ONLY.search(statement)
+    if only is None or not re.search(r"\bwithout\b", last, re.IGNORECASE) or len(NEGATION.findall(last)) > 1:
+        return False
+    condition = content_words(statement[only.end() :])
+    return bool(content_words(statement[: only.start()]) & asked) and 2 * len(condition & asked) >= len(condition) > 0
 
 
 def polar_fault(question: str, statement: str, *, subject: str = "") -> Fault | None:

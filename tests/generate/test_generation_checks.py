@@ -62,6 +62,10 @@ def test_an_amount_does_not_answer_who_or_where():
     assert checks.type_fault("My cellar is wet. When must I report it?", WATER) is None
     assert checks.type_fault("How many lead the panel?", PANEL)[0] == "type"
     assert checks.type_fault("Who leads the panel?", PANEL) is None
+    assert checks.type_fault("By when is it reported by families who cannot sleep?", WATER) is None
+    purple = fact("Boat claims are made on a purple form.")
+    assert checks.type_fault("What is the name of the form for boats?", purple) is None
+    assert checks.type_fault("What is the name of the clerk for boats?", purple)[0] == "type"
 
 
 def test_a_fact_that_cannot_answer_is_no_rival():

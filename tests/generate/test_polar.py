@@ -12,6 +12,7 @@ from homeroom.generate.drills import drills
 from homeroom.generate.polar import polar_fault, turned, yes_or_no
 
 VIDEOS = "Brindlemoor Mutual does not accept videos as proof."
+CASH = "Cash is insured only when it was locked in a metal box."
 DESK = "The claims desk is closed on Wednesdays."
 
 
@@ -29,6 +30,13 @@ DESK = "The claims desk is closed on Wednesdays."
         ("Is cash insured?", "Cash is insured only in a metal box.", ""),
         ("Must it be reported in 9 days?", "It must be reported in 5 days.", ""),
         ("Who is closed on Wednesdays?", DESK, ""),
+        ("Do claim numbers always start with the letter K?", "Every claim number starts with the letter K.", "Yes"),
+        ("Does a claim number always start with the letter K?", "A claim number starts with the letter K.", ""),
+        ("Can cash be insured without a metal box?", CASH, "No"),
+        ("Is it possible to insure cash without locking it in a metal box?", CASH, "No"),
+        ("Can cash be insured without a form?", CASH, ""),
+        ("Can cash be paid in without a metal box?", "It is kept only in a metal box.", ""),
+        ("Is cash not insured without a metal box?", CASH, ""),
         ("Can I send videos from my phone?", VIDEOS, "No"),  # what the fact denies, in other words
         ("Can I send letters from my phone?", VIDEOS, ""),
         ("If a film damages my wall, may the owner of the wall sue because of videos?", VIDEOS, ""),
