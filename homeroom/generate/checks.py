@@ -155,7 +155,8 @@ _WANTS = {
     ),
     "name": re.compile(
         r"(?:^|[.,:;!?] |\b(?:and|but|to|by|for|from|with|of|is|was|know|me|wonder|remind) )(?:who|whom|whose)\b"
-        r"|\bname of\b|\bwhich (?:person|bank|company)\b"  # "families who ..." asks for nobody
+        r"|\bname of\b"  # "families who ..." asks for nobody
+        r"|\bwhich (?:person|bank|company|member|employee|colleague|individual)\b"
     ),
 }
 _NAME_OF = re.compile(

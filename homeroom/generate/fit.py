@@ -8,6 +8,7 @@ nearer to this fact than to any other. So the two are compared in what they meas
     unit      "120 feet" is asked, and the fact has no length
     count     "how many claims" about a fact in which the number counts something else
     bound     a least is asked, the fact tells a most; how long to wait, the fact says by when at the latest
+    excepted  in which race a boat is not insured, the fact says that in just this one it is
     denial    "which plan is open to ..." about a fact that denies, or the other way round
     past      when something was, the fact tells what always is; when or at what hour, it tells how long or a day
     list      what they all are, the fact tells how many there are
@@ -55,7 +56,14 @@ def fit_fault(question: str, statement: str, detail: str) -> Fault | None:
         or _head(asked, statement)
         or _turned(asked, statement)
         or (
-            detail and (_denial(asked, statement, detail) or _sort(asked, statement, detail) or _said(question, detail))
+            detail
+            and (
+                _much(asked, statement, detail)
+                or _excepted(asked, statement, detail)
+                or _denial(asked, statement, detail)
+                or _sort(asked, statement, detail)
+                or _said(question, detail)
+            )
         )
     )
     return ("fit", reason) if reason else None
@@ -136,6 +144,27 @@ _COUNTED = re.compile(
 )
 
 
+_ONE = words("one")[0]
+_HOW_MUCH = re.compile(r"\bhow much\b(?! (?:more |longer )?time\b)", re.IGNORECASE)
+
+
+_MONEY = re.compile(
+    r"\b(?:costs?|pay\w*|paid|prices?|fees?|charge\w*|worth|rent|sold|sells?|buys?|bought|earn\w*|spen[dt]\w*|fines?"
+    r"|deposits?|bills?)\b",
+    re.IGNORECASE,
+)
+
+
+def _much(asked: str, statement: str, detail: str) -> str:
+    """Return that a sum is asked for and the answer counts a few things ("six beehives"), or ""."""
+    number, _, unit = detail.rpartition(" ")
+    few = number.split(" ")[-1].isalpha() and is_number((words(number) or [""])[-1])
+    measured = unit == "percent" or any(_has_unit(unit, sort) for sort in _UNITS)
+    if not few or measured or _MONEY.search(statement):
+        return ""
+    return "asks how much, the fact counts things" if _HOW_MUCH.search(asked) else ""
+
+
 def _count(asked: str, statement: str) -> str:
     """Return what a question counts that its fact has, but not behind the number, or ""."""
     found = _COUNTED.search(asked)
@@ -143,7 +172,9 @@ def _count(asked: str, statement: str) -> str:
     if not counted or not counted <= content_words(statement) or not numbers(statement):
         return ""
     own = words(statement)
-    behind = {w for n, word in enumerate(own) if is_number(word) for w in own[n + 1 : n + 4]}
+    places = [n for n, word in enumerate(own) if is_number(word)]
+    places = [n for n in places if own[n] != _ONE] or places  # "six beehives for one household" counts beehives
+    behind = {w for n in places for w in own[n + 1 : n + 4]}
     if is_number(own[-1]):
         behind.add(own[-2])  # "a pot holds litres: four"
     return "" if counted & content_words(" ".join(behind)) else f"counts {found[1]}, the fact counts something else"
@@ -191,6 +222,15 @@ def _denial(asked: str, statement: str, detail: str) -> str:
     if NEGATION.search(asked) and not _DENIES_MORE.search(parts[0]):
         return "asks for what does not hold, the fact tells what does"
     return ""
+
+
+def _excepted(asked: str, statement: str, detail: str) -> str:
+    """Return that a question asks for what is excepted as if it were not, or ""."""
+    main, _, excepted = statement.partition(" except")
+    if not excepted or not set(words(detail)) <= set(words(excepted)):
+        return ""
+    denies = bool(NEGATION.search(asked) or re.search(r"\bexcept", asked, re.IGNORECASE))
+    return "asks for what the fact excepts" if denies == bool(NEGATION.search(main)) else ""
 
 
 _DENIES_MORE = re.compile(_DENIES.pattern.replace("|only", ""), re.IGNORECASE)

@@ -11,7 +11,14 @@ from homeroom.generate.duplicates import duplicates
 from homeroom.generate.fit import fit_fault
 from homeroom.generate.questions import QuestionChecks, question_sample
 
+DOGS = "A dog is not admitted while it rains, except in the Fern House."
+HIVES = "No more than six hives can stand in one garden."
+
 BESIDE = [  # question, fact, detail in front: all of places that no course of ours is about
+    ("In which house are dogs not admitted in the rain?", DOGS, "In the Fern House"),
+    ("When is the shop open?", "The shop is open daily except on Mondays.", "On Mondays"),
+    ("How much may one garden have?", HIVES, "No more than six hives"),
+    ("How many gardens can it be?", HIVES, ""),
     ("How tall is a day ticket?", "A day ticket costs nine crowns.", "nine crowns"),
     ("How long does the ticket last?", "A day ticket costs nine crowns.", "nine crowns"),
     ("How often is the glass cleaned?", "The glass of each bed is cleaned by two boys.", "two boys"),
@@ -48,6 +55,11 @@ BESIDE = [  # question, fact, detail in front: all of places that no course of o
     ("When can I come on Mondays and Fridays?", "It is open on Mondays and Fridays.", ""),
 ]
 ASKED = [
+    ("In which house is a dog admitted in the rain?", DOGS, "In the Fern House"),
+    ("When is the shop not open?", "The shop is open daily except on Mondays.", "On Mondays"),
+    ("How many hives may stand in a garden?", HIVES, "No more than six hives"),
+    ("How much is a ticket?", "A ticket costs five crowns.", "Five crowns"),
+    ("How much of it is lost?", "Some six percent of it is lost.", "Six percent"),
     ("How much is a day ticket?", "A day ticket costs nine crowns.", "nine crowns"),
     ("How high is the fee for a day ticket?", "A day ticket costs nine crowns.", "nine crowns"),
     ("How long is a pass valid?", "A pass is valid until the end of May.", "until the end of May"),
