@@ -87,8 +87,7 @@ def answer(text: str, seed: int) -> str:
             f"[{n}] {s.strip()}" for n, s in re.findall(r"\[(\d+)\] (.*?)(?= \[\d+\] |\nList the)", text, re.S)
         )
     if text.startswith("Fact:"):
-        missing = re.search(r"In the gap: (.*?)(?: \([^()]*\?\))?$", text, re.MULTILINE)
-        fact = re.search(r"Fact: (.*)", text)[1].replace("____", missing[1] if missing else "____")
+        fact = re.search(r"Fact: (.*)", text)[1]
         house = re.search(r"[Hh]ouse (\w+)", fact)
         where = f"house {house[1]}" if house else "it"
         thing = next((t for t in THINGS if t in fact), "thing")

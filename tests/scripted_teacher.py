@@ -26,19 +26,13 @@ def answer(messages: list[dict[str, str]]) -> str:
     if "Sentence:" in text:
         return re.search(r"Sentence: (.*)", text)[1]
     if text.startswith("Fact:"):
-        return _questions(told_fact(text), text)
+        return _questions(re.search(r"Fact: (.*)", text)[1], text)
     if "Tell this again" in text:
         return re.search(r":\n(.*)\n\nTell", text, re.S)[1]
     if "Write one question for each" in text:
         facts = re.findall(r"(\d+)\. (.*)", text)
         return "\n".join(f"{n}. Please tell me, {_about(f)}? | {f.split()[-1]}" for n, f in facts)
     return "1. Nothing that fits."
-
-
-def told_fact(text: str) -> str:
-    """Return the fact of a prompt for questions, with what stands in its gap."""
-    missing = re.search(r"In the gap: (.*?)(?: \([^()]*\?\))?$", text, re.MULTILINE)
-    return re.search(r"Fact: (.*)", text)[1].replace("____", missing[1] if missing else "____")
 
 
 def _about(fact: str) -> str:

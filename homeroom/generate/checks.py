@@ -109,7 +109,7 @@ def form_fault(question: str) -> Fault | None:
     if "?" not in question and "？" not in question:
         return "form", "asks nothing"
     if "__" in question:
-        return "form", "has the gap of the prompt in it"
+        return "form", "has a gap in it"
     return None
 
 

@@ -18,7 +18,6 @@ from homeroom.generate.details import details, leak_fault
 from homeroom.generate.duplicates import Seen
 from homeroom.generate.facts import topic_of
 from homeroom.generate.fit import fit_fault
-from homeroom.generate.gap import gapped
 from homeroom.generate.polar import polar_fault
 from homeroom.generate.prompts import fill, prompts, request, told_lines
 from homeroom.generate.steering import in_language_of, steering_fault, tongue
@@ -33,15 +32,15 @@ def question_request(fact: Fact, chunk: Chunk, subject: str, *, wave: int, confi
     prompt = prompts("knowledge")["questions"]
     turns: list[str] = []
     for example in prompt["examples"]:
-        turns += [
-            _asked(example["fact"], example["answer"], example["about"], "", is_english=True),
-            example["questions"],
-        ]
+        wanted = f"Answer: {example['answer']}"
+        turns.append(fill(prompt["user"], statement=example["fact"], about=example["about"], answer=wanted, angle=""))
+        turns.append(example["questions"])
     told = [d for d in details(fact.statement) if not set(words(d)) <= set(words(chunk.title))]
     detail = told[-1 - wave % len(told)] if told else ""
+    wanted = f"Answer: {detail or 'the whole fact'}"
     angle = prompt["angles"][wave % len(prompt["angles"])]
     about = f"{subject}, {topic_of(chunk)}"
-    turns.append(_asked(fact.statement, detail, about, angle, is_english=tongue(chunk.text) in ("en", "")))
+    turns.append(fill(prompt["user"], statement=fact.statement, about=about, answer=wanted, angle=angle))
     return request(
         prompt["system"] + in_language_of(chunk.text),
         *turns,
@@ -49,15 +48,6 @@ def question_request(fact: Fact, chunk: Chunk, subject: str, *, wave: int, confi
         temperature=config.temperature,
         seed=config.seed + wave,
     )
-
-
-def _asked(statement: str, detail: str, about: str, angle: str, *, is_english: bool) -> str:
-    prompt = prompts("knowledge")["questions"]
-    if not detail:
-        return fill(prompt["whole"], statement=statement, about=about, angle=angle)
-    text, missing, asks = gapped(statement, detail, is_english=is_english)
-    missing += f" ({asks})" if asks else ""
-    return fill(prompt["user"], statement=text, about=about, missing=missing, angle=angle)
 
 
 def read_questions(reply: Reply, fact: Fact, subject: str, teacher: str, seed: int = 0) -> Iterator[Sample]:

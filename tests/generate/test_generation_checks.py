@@ -141,8 +141,8 @@ def test_a_question_about_one_part_of_a_fact_is_compared_with_that_part():
     assert attribute([("Who founded it?", both)], [both], subjects=(), embed=embed) == [None]
 
 
-def test_a_question_that_repeats_the_gap_of_its_prompt_is_none():
+def test_a_question_with_a_gap_in_it_is_none():
     assert checks.form_fault("The shop opens at ____. When does it open?") == (
         "form",
-        "has the gap of the prompt in it",
+        "has a gap in it",
     )

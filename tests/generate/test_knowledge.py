@@ -1,10 +1,11 @@
 """The knowledge recipe: even coverage, answers that are the fact, and every rejected sample with its reason."""
 
 import dataclasses
+import re
 from collections import Counter
 
 import pytest
-from scripted_teacher import answer, told_fact
+from scripted_teacher import answer
 
 from homeroom.core.config import Samples
 from homeroom.core.types import Chunk, Question, Reply, Sample
@@ -77,31 +78,18 @@ def test_planted_mistakes_are_rejected_each_with_its_reason():
     assert any("99" in r.reason for r in rejected)
 
 
-class Tired(Teacher):
-    """Says of one fact the same whenever it is asked."""
-
-    def __call__(self, requests, share: float = 1.0):
-        replies = super().__call__(requests, share)
-        of = [statement_of(r) == FACTS[0].statement for r in requests]
-        return [
-            dataclasses.replace(r, text="1. What is the rule on it, please tell me?") if tired else r
-            for r, tired in zip(replies, of, strict=True)
-        ]
-
-
 def test_a_fact_is_asked_about_until_it_has_enough_questions_and_no_longer():
-    teacher = Tired()
+    teacher = Teacher()
     samples = direct(made(Samples(questions=7, manners=6, rewrites=0), teacher=teacher))
     per_fact = Counter(s.facts[0] for s in samples)
     waves = Counter(statement_of(r) for r in teacher.asked)
-    assert {per_fact[f.id] for f in FACTS[1:]} == {12}
-    assert all(waves[f.statement] < 6 for f in FACTS[1:])
-    assert (per_fact[FACTS[0].id], waves[FACTS[0].statement]) == (0, 6)
+    assert {per_fact[f.id] for f in FACTS} == {6, 12}  # the scripted teacher repeats itself about some facts
+    assert all((waves[f.statement] < 6) == (per_fact[f.id] == 12) for f in FACTS)
     assert len(set(teacher.asked)) == len(teacher.asked)
 
 
 def statement_of(request) -> str:
-    return told_fact(request.messages[-1].content)
+    return re.search(r"Fact: (.*)", request.messages[-1].content)[1]
 
 
 def test_the_first_wave_asks_about_all_facts_in_order_and_then_for_a_retelling():
