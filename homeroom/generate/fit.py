@@ -169,7 +169,8 @@ def _count(asked: str, statement: str) -> str:
     """Return what a question counts that its fact has, but not behind the number, or ""."""
     found = _COUNTED.search(asked)
     counted = content_words(found[1].split()[-1]) if found else set()
-    if not counted or not counted <= content_words(statement) or not numbers(statement):
+    is_row = statement.startswith("|")  # of a table, in which the number counts what stands first
+    if is_row or not counted or not counted <= content_words(statement) or not numbers(statement):
         return ""
     own = words(statement)
     places = [n for n, word in enumerate(own) if is_number(word)]
@@ -229,8 +230,7 @@ def _excepted(asked: str, statement: str, detail: str) -> str:
     main, _, excepted = statement.partition(" except")
     if not excepted or not set(words(detail)) <= set(words(excepted)):
         return ""
-    denies = bool(NEGATION.search(asked) or re.search(r"\bexcept", asked, re.IGNORECASE))
-    return "asks for what the fact excepts" if denies == bool(NEGATION.search(main)) else ""
+    return "asks for what the fact excepts" if bool(_DENIES.search(asked)) == bool(NEGATION.search(main)) else ""
 
 
 _DENIES_MORE = re.compile(_DENIES.pattern.replace("|only", ""), re.IGNORECASE)
