@@ -28,7 +28,7 @@ demo: setup  ## teach the shipped insurance handbook to the small student and sh
 	@[ -d "$(COURSE)" ] || $(VENV)/homeroom init "$(COURSE)" --example insurance
 	$(VENV)/homeroom run "$(COURSE)"
 
-test: setup  ## the tests: no network, no GPU; six or seven minutes on two busy cores
+test: setup  ## the tests: no network, no GPU; six to ten minutes on two busy cores
 	$(VENV)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 differential: setup  ## our verdict on taxonomies against InstructLab's, on thousands of files (minutes)
