@@ -18,7 +18,7 @@ from homeroom.core.types import Message, Question, Score
 from homeroom.core.words import MAX_CHARACTERS, find, is_number, words
 from homeroom.evaluate.checks import CHECKS, strip_lead_in
 from homeroom.evaluate.choices import LETTERS, picks, right_choice
-from homeroom.evaluate.guards import affirmed, example, hedge
+from homeroom.evaluate.guards import affirmed, example, front, hedge
 
 YES_NO = frozenset({"yes", "no"})
 _YES_OR_NO = re.compile(r"\b(?:yes\s*(?:/|or)\s*no|no\s*(?:/|or)\s*yes)\b", re.IGNORECASE)
@@ -116,7 +116,7 @@ def _missed(question: Question, answer: str, *, guarded: bool) -> str:
         hedges = [hedge(a, said, named) or (len(groups) == 1 and example(a, answer)) or "" for a in meant]
         if all(hedges):
             return hedges[0]
-    return ""
+    return front(answer[:MAX_CHARACTERS], named) if guarded and groups else ""
 
 
 def _forbidden(question: Question, answer: str) -> str:

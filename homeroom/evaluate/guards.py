@@ -6,6 +6,7 @@
                           "5 weeks, 9 weeks and 12 weeks"   hedged: two other numbers of the unit
                           "9 weeks, or 63 days"             right: another unit
                           "9 weeks; storms have 3 weeks"    right: one other number, about something else
+                          "2 days. 9 weeks is the rule"     begins with another measure, alone
     must [["black"]]      "various forms, including white, gray and black"    an example among others
 
 Numbers that the question or any part of `must` names are never held against an answer. All texts are lists from
@@ -26,6 +27,10 @@ _DENIALS = ("not", "never")
 _SMALL = frozenset("a an the at before by for from in of on to until within".split())  # noqa: SIM905
 _JOINERS = frozenset({"or", "to", "through", "and"})  # between two numbers of one statement: "9 or 12 weeks"
 _EXAMPLES = re.compile(r"\b(?:including|such as)\b[^.;!?\n]*", re.IGNORECASE)
+_FRONT = re.compile(r"\s*([^.!?\n]{2,40})\. (?=[A-Z])")
+_AROUND = _SMALL | set(
+    words("about above after at least below first for more less most no only over than under up with")
+)
 _CLOCK = frozenset({"am", "pm", "oclock"})  # "from 7:30 to 4 pm" is opening hours, not a hedge
 
 
@@ -86,6 +91,14 @@ def example(alternative: Sequence[str], answer: str) -> str:
         return ""
     many = all(len(re.findall(r",|\band\b|\bor\b", found)) >= 2 for found in named)
     return f'names "{" ".join(alternative)}" as one example of several' if many else ""
+
+
+def front(answer: str, named: set[str]) -> str:
+    """Return that an answer begins with a bare measure that is no right one ("For 14 years. It ..."), or ""."""
+    found = _FRONT.match(answer)
+    numbers = {word for word in words(found[1]) if is_number(word)} if found else set()
+    rest = [word for word in words(found[1]) if word not in numbers | _AROUND] if found else []
+    return f'begins with "{found[1]}"' if found and numbers and not numbers & named and len(rest) <= 1 else ""
 
 
 def _of_unit(unit: str, at: int, said: Sequence[str], named: set[str]) -> str:
